@@ -1,0 +1,1 @@
+"""The same API from the other side: send, retry, transfer."""

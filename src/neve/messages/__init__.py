@@ -1,0 +1,1 @@
+"""Typed requests and responses, pinned to the SDKs' service models by tests."""

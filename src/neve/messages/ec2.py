@@ -1,0 +1,111 @@
+"""Requests and responses of the EC2 calls neve serves, version 2016-11-15.
+
+Fields are the model's members in snake case. `None` means absent. Times are milliseconds since the epoch.
+"""
+
+from dataclasses import dataclass
+
+from neve.messages.ebs import Tag
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One `Filter.N`: its values are alternatives; filters of one request must all hold."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeSnapshotsRequest:
+    max_results: int | None = None
+    next_token: str | None = None
+    owner_ids: tuple[str, ...] = ()
+    restorable_by_user_ids: tuple[str, ...] = ()
+    snapshot_ids: tuple[str, ...] = ()
+    dry_run: bool = False
+    filters: tuple[Filter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotDescription:
+    """`snapshotSet/item`, elements in the live order (contract 9.3)."""
+
+    snapshot_id: str
+    volume_id: str
+    state: str
+    state_message: str | None
+    start_time_ms: int
+    progress: str
+    owner_id: str
+    volume_size: int
+    description: str
+    encrypted: bool
+    kms_key_id: str | None
+    tags: tuple[Tag, ...]
+    storage_tier: str
+    transfer_type: str
+    completion_time_ms: int | None
+    full_snapshot_size_in_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeSnapshotsResponse:
+    snapshots: tuple[SnapshotDescription, ...]
+    next_token: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteSnapshotRequest:
+    snapshot_id: str
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateTagsRequest:
+    resources: tuple[str, ...]
+    tags: tuple[Tag, ...]
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TagSelector:
+    """A tag to delete: by key alone, or only if its value is equal (contract 9.5)."""
+
+    key: str
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteTagsRequest:
+    resources: tuple[str, ...]
+    tags: tuple[TagSelector, ...] = ()
+    """Empty: every user tag of the resources."""
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeTagsRequest:
+    filters: tuple[Filter, ...] = ()
+    max_results: int | None = None
+    next_token: str | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagDescription:
+    key: str
+    resource_id: str
+    resource_type: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeTagsResponse:
+    tags: tuple[TagDescription, ...]
+    next_token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class VoidResponse:
+    """`<return>true</return>`."""

@@ -1,0 +1,1 @@
+"""One module for each API operation; each reads like its specification."""

@@ -1,0 +1,1 @@
+"""The six operations of the EBS direct APIs."""

@@ -1,0 +1,1 @@
+"""The shell around the core: HTTP, the pipeline, background work."""

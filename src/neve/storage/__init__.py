@@ -1,0 +1,1 @@
+"""What neve exists for: group commit, chunks, block maps on chunks, completion."""

@@ -1,0 +1,1 @@
+"""Records: accounts, snapshots, blocks, chunks, segments."""

@@ -1,0 +1,387 @@
+"""The contract every metadata store keeps.
+
+It holds the records: who there is, which snapshots, what each block of a pending snapshot refers to, and
+where each chunk lies. It knows no bytes of blocks, no HTTP and no policy; it decides only what must be
+decided in one transaction.
+
+    reserve names ─▶ (bytes become durable in a segment) ─▶ publish: chunk, block and hold rows, at once
+    start ─▶ publish … publish ─▶ accept_completion ─▶ publish nodes ─▶ finish_completion ─▶ delete
+
+Words and units
+    now_ms         milliseconds since the epoch by the service's clock, never the store's.
+    account_id     part of every look-up: another account's record is a missing record.
+    chunk row      (domain, chunk id) -> where the bytes lie. Named by block rows and holds through foreign
+                   keys: while one exists, the store refuses to let the chunk row go.
+    block row      (snapshot, index) -> chunk row, and the SHA-256 that the completion's aggregate needs.
+    hold           (snapshot, chunk row) for each block-map node that completing the snapshot made or found.
+
+Promises (checked against every implementation by `neve.testing.contracts`)
+    atomic         a method does all of what it says or, when it raises, none of it.
+    durable        when a method that writes returns, its effect outlives a kill and a power cut.
+    consistent     a read sees every write that returned before it began, and no half of one.
+    fenced         publish() refuses a segment whose reservation was cancelled, however late it comes.
+    bounded        a method returns at most `limit` records where it has one, in ascending key order.
+    shared         every method may be called from any number of threads at once.
+    closed-mouthed every failure of a driver comes out as StoreError; RecordRefused is an answer.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from typing import NewType, Protocol
+
+from neve.domain.blocks import BlockIndex, ChunkId, ChunkKind, Digest
+from neve.domain.identities import AccessKey, Account, AccountId, Domain, DomainKey, SnapshotId
+from neve.domain.snapshots import CompletionClaim, Sealed, Snapshot, SnapshotKey
+
+SegmentName = NewType("SegmentName", str)
+"""32 lower-case hex digits, random; reserved before its bytes are written and never used twice."""
+
+
+class Encoding(IntEnum):
+    """How a chunk's bytes stand in its segment. Part of the format: the numbers never change."""
+
+    RAW = 0
+    ZSTD = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkRecord:
+    """Where the bytes of a chunk lie: what a batch publishes and what a reader needs."""
+
+    domain_key: DomainKey
+    chunk_id: ChunkId
+    kind: ChunkKind
+    encoding: Encoding
+    segment: SegmentName
+    offset: int
+    stored_bytes: int
+    plain_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockWrite:
+    """One accepted block of a pending snapshot. `ZERO_CHUNK_ID` needs no chunk row."""
+
+    domain_key: DomainKey
+    snapshot_key: SnapshotKey
+    block_index: BlockIndex
+    chunk_id: ChunkId
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeHold:
+    """One block-map node that a sealing snapshot needs."""
+
+    domain_key: DomainKey
+    snapshot_key: SnapshotKey
+    chunk_id: ChunkId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one group commit publishes.
+
+    `chunks` are the new chunks of `segment`; both are empty when every block was a hit or a zero.
+    """
+
+    segment: SegmentName | None
+    segment_bytes: int
+    chunks: Sequence[ChunkRecord] = ()
+    blocks: Sequence[BlockWrite] = ()
+    holds: Sequence[NodeHold] = ()
+
+
+class WriteOutcome(Enum):
+    """What became of one block write or hold of a batch; one never harms another."""
+
+    WRITTEN = "written"
+    SNAPSHOT_NOT_FOUND = "snapshot not found"
+    """Deleted, in error, or past its deadline."""
+    SNAPSHOT_SEALED = "snapshot sealed"
+    """Its completion was accepted (for a block), or is over (for a hold)."""
+    CHUNK_GONE = "chunk gone"
+    """The deduplication hit it relied on is no longer there or is bad: store the bytes and try again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishResult:
+    """Outcomes, one for each entry of the batch, in its order."""
+
+    blocks: Sequence[WriteOutcome]
+    holds: Sequence[WriteOutcome]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockRow:
+    """One block written to a snapshot, as completion reads it."""
+
+    block_index: BlockIndex
+    chunk_id: ChunkId
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotStart:
+    """What StartSnapshot wants recorded, and under which conditions."""
+
+    snapshot_id: SnapshotId
+    account_id: AccountId
+    domain_key: DomainKey
+    parent_id: SnapshotId | None
+    volume_gib: int
+    description: str | None
+    timeout_minutes: int
+    tags: Mapping[str, str]
+    now_ms: int
+    client_token: str | None
+    fingerprint: bytes
+    """Digest of every parameter but the token: equal fingerprints are equal requests."""
+    pending_max: int
+    """Most pending snapshots of the account, this one included; 0 is no limit."""
+    snapshots_max: int
+    """Most snapshots of the account, this one included; 0 is no limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The snapshot as it was when it was started, and whether a client token brought it back."""
+
+    snapshot: Snapshot
+    """For a replay: as first recorded, even if the snapshot has moved on or is deleted."""
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TagRemoval:
+    """A tag to take away: by key, or only if it has this value."""
+
+    key: str
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetadataStatistics:
+    """Counts for the console and for tests."""
+
+    accounts: int
+    snapshots: Mapping[str, int] = field(default_factory=dict)
+    """By state, deleted ones included."""
+    block_rows: int = 0
+    chunk_rows: int = 0
+    segments: Mapping[str, int] = field(default_factory=dict)
+    """By state."""
+    stored_bytes: int = 0
+    """Sum of stored_bytes over chunk rows."""
+
+
+class MetadataStore(Protocol):
+    """Records, kept. See the module's text for the promises."""
+
+    # --- accounts, keys, domains
+
+    def create_account(self, account: Account) -> None:
+        """Record an account. Repeating it with the same id changes nothing."""
+        ...
+
+    def accounts(self) -> Sequence[Account]:
+        """Return every account, by id."""
+        ...
+
+    def add_access_key(self, access_key: AccessKey) -> None:
+        """Record an access key of a recorded account. An id already there is replaced."""
+        ...
+
+    def access_key(self, access_key_id: str) -> AccessKey:
+        """Return an access key.
+
+        Raises:
+            AccessKeyNotFound
+        """
+        ...
+
+    def access_keys(self, account_id: AccountId) -> Sequence[AccessKey]:
+        """Return the account's access keys, by id."""
+        ...
+
+    def add_domain(
+        self, *, account_id: AccountId, kms_key_arn: str, uid: bytes, sealed_id_key: bytes
+    ) -> Domain:
+        """Record a domain and return it; if (account, KMS key) has one already, return that one."""
+        ...
+
+    def domains(self) -> Sequence[Domain]:
+        """Return every domain, by key. They are few: an account has one for each KMS key it used."""
+        ...
+
+    # --- snapshots
+
+    def start_snapshot(self, start: SnapshotStart) -> Started:
+        """Record a pending snapshot with its tags, or return what its client token started before.
+
+        One transaction: the token is looked up before anything else; then the parent must be completed,
+        visible to the account and not larger; then the quotas must have room; then everything is written.
+        The lineage, domain, base root and base count come from the parent where there is one.
+
+        Raises:
+            ClientTokenMismatch: the token was used with another fingerprint.
+            SnapshotNotFound: the parent is missing, foreign, in error or deleted.
+            SnapshotNotComplete: the parent is pending or sealing.
+            ParentLargerThanChild
+            PendingLimitReached, SnapshotLimitReached
+        """
+        ...
+
+    def snapshot(self, account_id: AccountId, snapshot_id: SnapshotId) -> Snapshot:
+        """Return a snapshot with its tags.
+
+        Raises:
+            SnapshotNotFound: missing, foreign or deleted.
+        """
+        ...
+
+    def snapshots(
+        self, account_id: AccountId, *, after: SnapshotKey | None, limit: int
+    ) -> Sequence[Snapshot]:
+        """Return up to `limit` of the account's snapshots with their tags, deleted ones left out.
+
+        Ascending by key, the first one above `after`. A page shorter than `limit` is the last.
+        """
+        ...
+
+    def accept_completion(
+        self, account_id: AccountId, snapshot_id: SnapshotId, claim: CompletionClaim, *, now_ms: int
+    ) -> Snapshot:
+        """Move a pending snapshot to sealing with `claim`; return it as it then is.
+
+        One that is past its deadline moves to error instead. In every other state nothing changes, the
+        first claim stays, and the snapshot is returned as it is.
+
+        Raises:
+            SnapshotNotFound: missing, foreign or deleted.
+        """
+        ...
+
+    def sealing(self, *, limit: int) -> Sequence[Snapshot]:
+        """Return snapshots whose completion was accepted and is not finished, oldest first."""
+        ...
+
+    def finish_completion(self, key: SnapshotKey, sealed: Sealed, *, now_ms: int) -> bool:
+        """Move a sealing snapshot to completed. False if it is no longer sealing (deleted meanwhile).
+
+        Drops no block rows: they hold its chunks until collection has marked from its root.
+        """
+        ...
+
+    def fail_completion(self, key: SnapshotKey, message: str, *, now_ms: int) -> bool:
+        """Move a sealing snapshot to error and drop its block rows and holds. False as above."""
+        ...
+
+    def expire(self, *, now_ms: int, limit: int) -> Sequence[SnapshotId]:
+        """Move up to `limit` pending snapshots past their deadline to error; return their ids.
+
+        Their block rows go: nobody can have built on them.
+        """
+        ...
+
+    def delete_snapshot(self, account_id: AccountId, snapshot_id: SnapshotId, *, now_ms: int) -> None:
+        """Move a snapshot to deleted and drop its tags.
+
+        A completed one keeps its block rows and holds (collection needs them); of one that never
+        completed they go at once.
+
+        Raises:
+            SnapshotNotFound: missing, foreign or deleted.
+        """
+        ...
+
+    def forget_client_tokens(self, *, used_before_ms: int, limit: int) -> int:
+        """Forget up to `limit` tokens used before then whose snapshot is deleted; return how many."""
+        ...
+
+    # --- tags
+
+    def put_tags(
+        self,
+        account_id: AccountId,
+        snapshot_ids: Collection[SnapshotId],
+        tags: Mapping[str, str],
+        *,
+        tags_max: int,
+    ) -> None:
+        """Set `tags` on each of the snapshots; a key that is there takes the new value.
+
+        Raises:
+            SnapshotNotFound: one of them is missing, foreign or deleted. None was changed.
+            TagLimitReached: one of them would carry more than `tags_max`. None was changed.
+        """
+        ...
+
+    def remove_tags(
+        self, account_id: AccountId, snapshot_ids: Collection[SnapshotId], removals: Collection[TagRemoval]
+    ) -> None:
+        """Take tags away from each of the snapshots; no removals at all means every tag.
+
+        Raises:
+            SnapshotNotFound: one of them is missing, foreign or deleted. None was changed.
+        """
+        ...
+
+    # --- blocks, chunks, segments
+
+    def reserve_segments(self, names: Collection[SegmentName], *, now_ms: int) -> None:
+        """Reserve names never used before. A name that was ever reserved is an InvariantError."""
+        ...
+
+    def cancel_reservations(self) -> int:
+        """Cancel every active reservation: what a process that owns the store does as it starts."""
+        ...
+
+    def publish(self, batch: Batch, *, now_ms: int) -> PublishResult:
+        """Make a batch true, in one transaction.
+
+        The batch's segment goes from reserved to live. Each chunk gets its row unless one is there; a
+        bad row is replaced, which heals every snapshot that uses it. Then each block write, in order: its
+        snapshot must be pending and before its deadline, its chunk row must exist and not be bad; the
+        block row is set (the last write to an index wins) and the snapshot's last_write_ms moves to
+        `now_ms`. Then each hold: its snapshot must be sealing, its chunk row must exist.
+
+        Raises:
+            ReservationCancelled: nothing was written.
+        """
+        ...
+
+    def chunks(
+        self, domain_key: DomainKey, chunk_ids: Collection[ChunkId]
+    ) -> Mapping[ChunkId, ChunkRecord]:
+        """Return where these chunks lie; those without a row are left out. Bad ones are included."""
+        ...
+
+    def stored(self, domain_key: DomainKey, chunk_ids: Collection[ChunkId]) -> set[ChunkId]:
+        """Return those of these chunks that a new block may refer to: a row exists and is not bad."""
+        ...
+
+    def mark_bad(self, domain_key: DomainKey, chunk_id: ChunkId) -> None:
+        """Bar a chunk that failed verification from deduplication, so that the next upload heals it."""
+        ...
+
+    def blocks(
+        self, snapshot_key: SnapshotKey, *, after: BlockIndex | None, limit: int
+    ) -> Sequence[BlockRow]:
+        """Return up to `limit` blocks written to the snapshot, ascending, the first one above `after`."""
+        ...
+
+    def block_count(self, snapshot_key: SnapshotKey) -> int:
+        """Return how many distinct indexes were written to the snapshot."""
+        ...
+
+    # --- the store itself
+
+    def statistics(self) -> MetadataStatistics:
+        """Return counts; may take time proportional to the store's size."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything. Repeating it changes nothing."""
+        ...

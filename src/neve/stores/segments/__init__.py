@@ -1,0 +1,1 @@
+"""Immutable files that hold chunks."""

@@ -1,0 +1,1 @@
+"""Contract suites, in-memory stores held to them, faults, and a world without sockets."""
