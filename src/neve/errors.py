@@ -44,9 +44,6 @@ class RequestError(NeveError):
 class EbsError(RequestError):
     """An error shape of the EBS model (contract 1.4): capital `Message`, a Reason where it has one."""
 
-    code: ClassVar[str]  # type: ignore[misc]  # fixed per shape
-    status: ClassVar[int]  # type: ignore[misc]
-
     def __init__(self, message: str, *, reason: StrEnum | None = None) -> None:
         super().__init__(message)
         self.reason = reason
