@@ -171,6 +171,10 @@ class SnapshotNotFound(RecordRefused):
         self.snapshot_id = snapshot_id
 
 
+class SnapshotSealed(RecordRefused):
+    """The snapshot's completion was accepted: it takes no more blocks."""
+
+
 class SnapshotNotComplete(RecordRefused):
     """The parent is still pending."""
 
@@ -226,6 +230,10 @@ class StoreUnusable(StoreError):
 
 class SegmentMissing(StoreError):
     """A segment that was published is not there: this is data loss, and it is loud."""
+
+
+class ChunkMissing(StoreError):
+    """A chunk that a snapshot needs has no record: this is data loss, and it is loud."""
 
 
 class ChunkDamaged(StoreError):

@@ -1,0 +1,131 @@
+"""Completing a snapshot: compare what was claimed with what was written, then make its block map.
+
+    block rows, ascending ─▶ count and aggregate right? ─▶ merge with the parent's map ─▶ nodes held ─▶ completed
+
+Everything streams in index order: memory is bounded by `Limits.seal_rows_max`, whatever the snapshot's size.
+It may be killed at any instant and started again: the snapshot stays sealing until the last transaction, the
+rows stay as they are, and nodes stored twice are one chunk.
+"""
+
+from collections.abc import Iterator
+
+from neve.clock import Clock
+from neve.domain.block_map import Merged, Node, merge
+from neve.domain.blocks import BlockIndex, ChunkId, LinearAggregate, digest
+from neve.domain.snapshots import MESSAGE_CHECKSUM, MESSAGE_COUNT, Sealed, Snapshot, SnapshotKey
+from neve.limits import MIB, Limits
+from neve.storage.chunk_store import ChunkStore
+from neve.storage.committer import Committer
+from neve.storage.domains import Domains, OpenDomain
+from neve.stores.metadata.contract import BlockRow, MetadataStore
+
+_NODE_BYTES_AT_ONCE = 4 * MIB
+"""New nodes are committed when they have grown to this much: a hundred or so full leaves."""
+
+
+class Sealer:
+    """Finishes accepted completions. One call at a time is enough; more do no harm."""
+
+    def __init__(
+        self,
+        *,
+        metadata: MetadataStore,
+        committer: Committer,
+        chunks: ChunkStore,
+        domains: Domains,
+        clock: Clock,
+        limits: Limits,
+    ) -> None:
+        self._metadata = metadata
+        self._committer = committer
+        self._chunks = chunks
+        self._domains = domains
+        self._clock = clock
+        self._limits = limits
+
+    def seal_waiting(self, *, limit: int = 16) -> int:
+        """Finish up to `limit` accepted completions, oldest first; return how many there were.
+
+        Raises:
+            StoreError: the one it is about stays sealing; call again.
+        """
+        waiting = self._metadata.sealing(limit=limit)
+        for snapshot in waiting:
+            self.seal(snapshot)
+        return len(waiting)
+
+    def seal(self, snapshot: Snapshot) -> None:
+        """Finish one completion: it ends completed, or in error if the claim does not fit.
+
+        Raises:
+            StoreError: it stays sealing; call again.
+        """
+        mismatch = self._mismatch(snapshot)
+        if mismatch:
+            self._metadata.fail_completion(snapshot.key, mismatch, now_ms=self._clock.now_ms())
+            return
+        domain = self._domains.by_key(snapshot.domain_key)
+        nodes = _NodeWriter(domain, snapshot.key, self._committer)
+        merged = self._merge(snapshot, domain, nodes)
+        if nodes.flush():
+            sealed = Sealed(root=merged.root, block_count=snapshot.base_block_count + merged.blocks_added)
+            self._metadata.finish_completion(snapshot.key, sealed, now_ms=self._clock.now_ms())
+
+    def _mismatch(self, snapshot: Snapshot) -> str:
+        """Return the message of what is wrong with the claim, empty if nothing is (contract 5.2)."""
+        claim = snapshot.claim
+        assert claim is not None, "a sealing snapshot has a claim"
+        if claim.aggregate is not None:
+            aggregate = LinearAggregate()
+            for row in self._rows(snapshot.key):
+                aggregate.add(row.digest)
+            if aggregate.digest() != claim.aggregate:
+                return MESSAGE_CHECKSUM
+        if self._metadata.block_count(snapshot.key) != claim.changed_blocks_count:
+            return MESSAGE_COUNT
+        return ""
+
+    def _merge(self, snapshot: Snapshot, domain: OpenDomain, nodes: "_NodeWriter") -> Merged:
+        return merge(
+            self._chunks.loader(domain),
+            nodes.add,
+            snapshot.base_root,
+            ((row.block_index, row.chunk_id) for row in self._rows(snapshot.key)),
+            self._limits.node_fanout,
+        )
+
+    def _rows(self, key: SnapshotKey) -> Iterator[BlockRow]:
+        after: BlockIndex | None = None
+        limit = self._limits.seal_rows_max
+        while rows := self._metadata.blocks(key, after=after, limit=limit):
+            yield from rows
+            after = rows[-1].block_index
+
+
+class _NodeWriter:
+    """Gathers new nodes and commits them a few MiB at a time."""
+
+    def __init__(self, domain: OpenDomain, snapshot_key: SnapshotKey, committer: Committer) -> None:
+        self._domain = domain
+        self._snapshot_key = snapshot_key
+        self._committer = committer
+        self._nodes: list[tuple[ChunkId, bytes]] = []
+        self._bytes = 0
+        self._wanted = True
+
+    def add(self, node: Node) -> ChunkId:
+        """Take a node; return its id at once, and commit when enough have come together."""
+        content = node.encode()
+        chunk_id = self._domain.chunk_id(digest(content))
+        self._nodes.append((chunk_id, content))
+        self._bytes += len(content)
+        if self._bytes >= _NODE_BYTES_AT_ONCE:
+            self.flush()
+        return chunk_id
+
+    def flush(self) -> bool:
+        """Commit what is gathered. False if the snapshot is gone, now or before."""
+        if self._nodes and self._wanted:
+            self._wanted = self._committer.put_nodes(self._domain, self._snapshot_key, self._nodes)
+        self._nodes, self._bytes = [], 0
+        return self._wanted
