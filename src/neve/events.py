@@ -1,0 +1,208 @@
+"""What happened, as values, and how it becomes log lines.
+
+Every event is a frozen dataclass: the fields it declares are all that is ever logged, so the list of fields is
+the allow-list. No event has a field for an Authorization header, a token, a secret, a KMS ARN, a query string
+or a body. Whoever has something to say is given a `Report` and calls it; only `open_report` knows of lines.
+"""
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import ClassVar, Final, TextIO
+
+import msgspec
+
+_NOTHING: Final = ("", ())
+"""Values that say nothing: such fields are left out of the line."""
+_LEVEL_WORDS: Final = {
+    logging.DEBUG: "debug",
+    logging.INFO: "info",
+    logging.WARNING: "warning",
+    logging.ERROR: "error",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something an operator may want to know."""
+
+    level: ClassVar[int] = logging.INFO
+    name: ClassVar[str]
+    """What the line calls it: part of the documented log format."""
+
+
+Report = Callable[[Event], None]
+"""Takes an event, soon and without raising. Safe from any thread."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestAnswered(Event):
+    """One request, answered: the one line every request gets."""
+
+    name = "request"
+
+    request_id: str
+    account_id: str = ""
+    access_key_id: str = ""
+    service: str
+    operation: str
+    snapshot_id: str = ""
+    status: int
+    error_code: str = ""
+    reason: str = ""
+    duration_ms: float
+    bytes_in: int
+    bytes_out: int
+    peer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFailed(Event):
+    """A request met something nobody expected, or a store that could not do its part."""
+
+    level = logging.ERROR
+    name = "request failed"
+
+    request_id: str
+    operation: str
+    error: str
+    trace: str = ""
+    """Where it was raised, for an error that only a bug can cause."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionRefused(Event):
+    """Bytes that are no HTTP request we take, or one connection too many. The connection was closed."""
+
+    name = "connection refused"
+
+    peer: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerReady(Event):
+    """The server takes requests."""
+
+    name = "ready"
+
+    listen: str
+    region: str
+    store: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerStopping(Event):
+    """The server takes no new requests and finishes those in flight."""
+
+    name = "stopping"
+
+    requests_in_flight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerStopped(Event):
+    """Everything is closed."""
+
+    name = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotCompleted(Event):
+    """A completion was carried out in the background: the snapshot is completed or in error."""
+
+    name = "snapshot sealed"
+
+    snapshot_id: str
+    state: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotsTimedOut(Event):
+    """Pending snapshots whose Timeout ran out are in error now."""
+
+    name = "snapshots timed out"
+
+    snapshot_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsReaped(Event):
+    """Records nobody needs any more were taken away."""
+
+    level = logging.DEBUG
+    name = "rows reaped"
+
+    kind: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackgroundFailed(Event):
+    """A piece of background work failed; it is tried again after the pause."""
+
+    level = logging.ERROR
+    name = "background work failed"
+
+    work: str
+    error: str
+    trace: str = ""
+    retry_in_s: float
+
+
+def silent(_event: Event) -> None:
+    """Report nothing."""
+
+
+def trace_of(error: BaseException) -> str:
+    """Return the stack of `error` as text, without the values of variables."""
+    return "".join(traceback.format_exception(error)).rstrip()
+
+
+def open_report(*, level: str, log_format: str, stream: TextIO | None = None) -> Report:
+    """Return a report that writes one line per event of at least `level` to `stream` (standard error).
+
+    `log_format` is `json`, `console`, or `auto`: console on a terminal, JSON elsewhere.
+    """
+    # Imported here: it takes as long as all of the rest, and only a server logs.
+    import structlog  # noqa: PLC0415
+
+    stream = stream or sys.stderr
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    renderer: structlog.typing.Processor
+    if log_format == "console" or (log_format == "auto" and stream.isatty()):
+        renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty(), sort_keys=False, pad_event_to=0)
+    else:
+        renderer = structlog.processors.JSONRenderer(serializer=_json_line)
+    # Bound once and called from every thread: nothing is bound per request.
+    logger = structlog.BoundLogger(structlog.PrintLogger(stream), processors=[renderer], context={})
+
+    names: dict[str, tuple[str, ...]] = {}
+
+    def report(event: Event) -> None:
+        if event.level < threshold:
+            return
+        facts: dict[str, object] = {
+            "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "level": _LEVEL_WORDS[event.level],
+        }
+        for field in names.get(event.name) or names.setdefault(event.name, _field_names(event)):
+            value = getattr(event, field)
+            if value not in _NOTHING:
+                facts[field] = value
+        logger.info(event.name, **facts)
+
+    return report
+
+
+def _field_names(event: Event) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(event))
+
+
+def _json_line(line: object, **_options: object) -> str:
+    return msgspec.json.encode(line).decode()
