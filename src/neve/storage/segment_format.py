@@ -101,7 +101,7 @@ def build(name: SegmentName, entries: Sequence[SegmentEntry]) -> BuiltSegment:
         assert _is_sound(location)
         locations.append(location)
         offset += location.stored_bytes
-    header = _HEADER.pack(_HEADER_MAGIC, VERSION, 0, bytes.fromhex(name))
+    header = _HEADER.pack(_HEADER_MAGIC, VERSION, 0, _name_bytes(name))
     table = b"".join(map(_pack_entry, locations))
     footer = _footer(header, table, table_offset=offset, entry_count=len(locations))
     return BuiltSegment([header, *(entry.encoded.data for entry in entries), table + footer], locations)
@@ -193,6 +193,13 @@ def _is_sound(location: ChunkLocation) -> bool:
             return location.stored_bytes == location.plain_bytes
         case Encoding.ZSTD:
             return 0 < location.stored_bytes < location.plain_bytes
+
+
+def _name_bytes(name: SegmentName) -> bytes:
+    raw = bytes.fromhex(name)
+    assert len(raw) == 16
+    assert raw.hex() == name
+    return raw
 
 
 def _pack_entry(location: ChunkLocation) -> bytes:
