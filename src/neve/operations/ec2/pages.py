@@ -1,0 +1,109 @@
+"""Paging of the Describe calls: how large a page is, where the next one begins, and what to look through.
+
+A page token names the last record shown, not a count of records, so that snapshots which come and go
+between two pages move nothing: every record that was there all along is shown exactly once. It is bound to
+the account and to what the request asked for (contract 9.1), and expires like any page token.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+
+from neve.domain.identities import SnapshotId
+from neve.domain.snapshots import Snapshot, SnapshotKey, observed
+from neve.domain.tokens import SALT_BYTES, Stamp, TokenInvalid
+from neve.errors import Ec2Error, SnapshotNotFound
+from neve.limits import Limits
+from neve.messages.ec2 import Filter
+from neve.operations.context import Caller, Context
+
+_SLICE_RECORDS = 1000
+"""Records read at a time: the memory one Describe call takes beside its answer."""
+
+
+def page_size(max_results: int | None, limits: Limits) -> int:
+    """Return how many records one answer may hold (choice 67).
+
+    Without MaxResults an answer is as large as it can be with it, and has a token if there is more: memory
+    must not depend on how many snapshots an account has.
+
+    Raises:
+        Ec2Error: InvalidParameterValue below the least; above the most is taken as the most.
+    """
+    if max_results is None:
+        return limits.describe_results_max
+    if max_results < limits.describe_results_min:
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"Value ( {max_results} ) for parameter maxResults is invalid. "
+            f"Expecting a value greater than {limits.describe_results_min}.",
+        )
+    return min(max_results, limits.describe_results_max)
+
+
+def subject_of(caller: Caller, *wishes: Sequence[object]) -> list[str]:
+    """Return what a page token is bound to: whose records are asked for, and which."""
+    return [caller.account_id, json.dumps(wishes)]
+
+
+def filter_wishes(filters: Sequence[Filter]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return filters as `domain.filters` takes them and page tokens are bound to them."""
+    return [(each.name, each.values) for each in filters]
+
+
+def mint_page_token(ctx: Context, operation: str, subject: Sequence[str], last: SnapshotKey) -> str:
+    """Return the token of a page that ended with the snapshot `last`."""
+    stamp = Stamp(
+        expires_ms=ctx.clock.now_ms() + ctx.limits.page_token_age_s * 1000,
+        salt=ctx.entropy.take(SALT_BYTES),
+    )
+    return ctx.tokens.page_token(stamp, operation, subject, last)
+
+
+def read_page_token(ctx: Context, token: str, operation: str, subject: Sequence[str]) -> SnapshotKey:
+    """Return the snapshot with which the page before ended.
+
+    Raises:
+        Ec2Error: InvalidPaginationToken for a token that is forged, expired, or of another request.
+    """
+    try:
+        return SnapshotKey(ctx.tokens.read_page_token(token, operation, subject, now_ms=ctx.clock.now_ms()))
+    except TokenInvalid:
+        raise invalid_pagination_token() from None
+
+
+def invalid_pagination_token() -> Ec2Error:
+    """Return the refusal of a page token. Of EC2's two codes for it, the one that covers expiry."""
+    return Ec2Error("InvalidPaginationToken", "The specified pagination token is not valid or is expired.")
+
+
+def look_through(
+    ctx: Context, caller: Caller, *, after: SnapshotKey | None, only: frozenset[str] | None
+) -> Iterator[Snapshot]:
+    """Yield the caller's snapshots above `after`, ascending by key, as they are seen now.
+
+    `only` are the ids that can be wanted, or None if any can: a handful is looked up one by one instead of
+    searched for among all the others. At most one slice of records is in memory.
+    """
+    now_ms = ctx.clock.now_ms()
+    if only is not None:
+        for snapshot in _those(ctx, caller, only):
+            if after is None or snapshot.key > after:
+                yield observed(snapshot, now_ms)
+        return
+    while True:
+        records = ctx.metadata.snapshots(caller.account_id, after=after, limit=_SLICE_RECORDS)
+        for record in records:
+            yield observed(record, now_ms)
+        if len(records) < _SLICE_RECORDS:
+            return
+        after = records[-1].key
+
+
+def _those(ctx: Context, caller: Caller, snapshot_ids: frozenset[str]) -> list[Snapshot]:
+    found = []
+    for snapshot_id in snapshot_ids:
+        try:
+            found.append(ctx.metadata.snapshot(caller.account_id, SnapshotId(snapshot_id)))
+        except SnapshotNotFound:
+            continue
+    return sorted(found, key=lambda snapshot: snapshot.key)

@@ -1,0 +1,84 @@
+"""What the EC2 operations refuse alike: ids that are none, snapshots that are not there, rehearsals.
+
+    syntax of the request ─▶ the records it names ─▶ dry run? ─▶ the effect
+
+A dry run goes through everything up to the effect, since its answer promises that the request would have
+succeeded (contract 9.1).
+"""
+
+import re
+
+from neve.domain.identities import SnapshotId
+from neve.domain.snapshots import Snapshot
+from neve.errors import Ec2Error, SnapshotNotFound
+from neve.operations.context import Caller, Context
+
+_PREFIX = "snap-"
+_DIGITS = re.compile(r"[0-9a-f]{8}(?:[0-9a-f]{9})?", re.ASCII)
+"""Contract 9.2: ids have 8 or 17 hex digits."""
+
+
+def checked_snapshot_id(text: str) -> SnapshotId:
+    """Return `text` as a snapshot id, whether or not there is such a snapshot.
+
+    Raises:
+        Ec2Error: InvalidParameterValue without the prefix or in capitals, InvalidSnapshotID.Malformed if
+            what follows the prefix is not 8 or 17 hex digits.
+    """
+    digits = text.removeprefix(_PREFIX)
+    if not text.startswith(_PREFIX) or (digits != digits.lower() and _DIGITS.fullmatch(digits.lower())):
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"Value ({text}) for parameter snapshotId is invalid. Expected: 'snap-...'.",
+        )
+    if _DIGITS.fullmatch(digits) is None:
+        raise Ec2Error("InvalidSnapshotID.Malformed", f'Invalid id: "{text}"')
+    return SnapshotId(text)
+
+
+def checked_resource_ids(ctx: Context, texts: tuple[str, ...]) -> tuple[SnapshotId, ...]:
+    """Return the resources of a tag operation as snapshot ids, each once: nothing else has tags here.
+
+    Raises:
+        Ec2Error: MissingParameter without any, InvalidParameterValue for too many, InvalidID for one that
+            cannot be a snapshot's.
+    """
+    if not texts:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter resourceIdSet")
+    if len(texts) > ctx.limits.tag_resources_max:
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"A request can name at most {ctx.limits.tag_resources_max} resources, "
+            f"this one names {len(texts)}.",
+        )
+    for text in texts:
+        if not text.startswith(_PREFIX) or _DIGITS.fullmatch(text.removeprefix(_PREFIX)) is None:
+            raise Ec2Error("InvalidID", f"The ID '{text}' is not valid")
+    return tuple(SnapshotId(text) for text in dict.fromkeys(texts))
+
+
+def visible_snapshot(ctx: Context, caller: Caller, snapshot_id: SnapshotId) -> Snapshot:
+    """Return a snapshot of the caller as its record stands.
+
+    Raises:
+        Ec2Error: InvalidSnapshot.NotFound if it is missing, deleted or somebody else's.
+    """
+    try:
+        return ctx.metadata.snapshot(caller.account_id, snapshot_id)
+    except SnapshotNotFound as refusal:
+        raise snapshot_not_found(refusal) from refusal
+
+
+def snapshot_not_found(refusal: SnapshotNotFound) -> Ec2Error:
+    """Return EC2's words for a snapshot that is not there for the caller (contract 9.2)."""
+    return Ec2Error("InvalidSnapshot.NotFound", f"The snapshot '{refusal.snapshot_id}' does not exist.")
+
+
+def end_dry_run(*, dry_run: bool) -> None:
+    """Stop a rehearsal where the effect would begin; do nothing for a real request.
+
+    Raises:
+        Ec2Error: DryRunOperation, which is how EC2 says yes.
+    """
+    if dry_run:
+        raise Ec2Error("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", status=412)
