@@ -7,17 +7,22 @@ Every method raises OSError and translates nothing: what a failure means is the 
 are safe from any thread.
 """
 
-# ruff: noqa: PTH - paths are strings because one is made for every read, and each method is one system call
+# Paths are strings because one is made for every read, and each method is one system call.
+# ruff: noqa: PTH102, PTH105, PTH106, PTH108, PTH110, PTH208
 
 import errno
 import os
+from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import Protocol
 
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
 
 Buffer = bytes | memoryview
+
+_BUFFERS_MAX = os.sysconf("SC_IOV_MAX")
 
 
 class FileOperations(Protocol):
@@ -173,6 +178,22 @@ class SystemFileOperations:
     def free_bytes(self, path: str) -> int:
         status = os.statvfs(path)
         return status.f_bavail * status.f_frsize
+
+
+def write_all(files: FileOperations, descriptor: int, parts: Sequence[Buffer]) -> int:
+    """Append all of `parts`, however few bytes are taken at a time; return how many there were."""
+    waiting = deque(memoryview(part).cast("B") for part in parts if len(part) > 0)
+    size_bytes = sum(len(part) for part in waiting)
+    while waiting:
+        taken = files.write(descriptor, list(islice(waiting, _BUFFERS_MAX)))
+        if taken == 0:
+            raise OSError(errno.EIO, "the file system takes no bytes and gives no reason")
+        while taken > 0:
+            part = waiting.popleft()
+            if taken < len(part):
+                waiting.appendleft(part[taken:])
+            taken -= min(taken, len(part))
+    return size_bytes
 
 
 def _proc_path(descriptor: int) -> str:

@@ -10,13 +10,10 @@ the next sync would lie. What is in a segment it does not know.
 """
 
 import errno
-import os
 import re
 import threading
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import islice
 from pathlib import Path
 
 from neve import limits
@@ -29,7 +26,13 @@ from neve.errors import (
     StoreUnavailable,
     StoreUnusable,
 )
-from neve.stores.file_operations import UNNAMED_UNSUPPORTED, Buffer, FileOperations, SystemFileOperations
+from neve.stores.file_operations import (
+    UNNAMED_UNSUPPORTED,
+    Buffer,
+    FileOperations,
+    SystemFileOperations,
+    write_all,
+)
 from neve.stores.metadata.contract import SegmentName
 from neve.stores.segments.contract import SegmentStatistics
 from neve.stores.segments.descriptors import DescriptorCache
@@ -38,7 +41,6 @@ _FANOUT = tuple(f"{number:02x}" for number in range(256))
 _NAME = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _FILE = re.compile(r"([0-9a-f]{32})\.seg", re.ASCII)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_BUFFERS_MAX = os.sysconf("SC_IOV_MAX")
 
 OPEN_FILES_MAX = 256
 """Descriptors kept for readers: a quarter of the customary limit of a process."""
@@ -180,7 +182,7 @@ class LocalSegmentStore:
         descriptor, has_name = self._create(self._directory(name), gathered)
         try:
             try:
-                size_bytes = self._write_all(descriptor, parts)
+                size_bytes = write_all(self._files, descriptor, parts)
                 self._files.sync(descriptor)
                 if not has_name:
                     self._files.give_name(descriptor, path)
@@ -206,20 +208,6 @@ class LocalSegmentStore:
                 self._makes_unnamed = False
         return self._files.create_named(gathered), True
 
-    def _write_all(self, descriptor: int, parts: Sequence[Buffer]) -> int:
-        waiting = deque(memoryview(part).cast("B") for part in parts if len(part) > 0)
-        size_bytes = sum(len(part) for part in waiting)
-        while waiting:
-            taken = self._files.write(descriptor, list(islice(waiting, _BUFFERS_MAX)))
-            if taken == 0:
-                raise OSError(errno.EIO, "the file system takes no bytes and gives no reason")
-            while taken > 0:
-                part = waiting.popleft()
-                if taken < len(part):
-                    waiting.appendleft(part[taken:])
-                taken -= min(taken, len(part))
-        return size_bytes
-
     def _probe(self) -> None:
         directory = f"{self._root}/{_FANOUT[0]}"
         gathered = f"{directory}/probe.part"
@@ -228,7 +216,7 @@ class LocalSegmentStore:
                 self._files.remove(gathered)
             descriptor, has_name = self._create(directory, gathered)
             try:
-                self._write_all(descriptor, [b"probe"])
+                write_all(self._files, descriptor, [b"probe"])
             finally:
                 self._close(descriptor)
                 if has_name:

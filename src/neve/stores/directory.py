@@ -1,0 +1,314 @@
+"""The directory of an embedded store: what is in it, who may use it, how it comes to be (docs/format.md).
+
+    DIR/format.json     says that this is a store, and of which version
+    DIR/lock            locked for as long as a process has the store open; holds its pid
+    DIR/master.key      everything sealed is sealed under it; may be kept elsewhere
+    DIR/metadata.db     made and understood by stores/metadata
+    DIR/segments/       made and understood by stores/segments
+    DIR/neve.toml       settings, if any
+
+It knows where the last three are and nothing about them: whoever assembles the store fills them in while
+`create` holds the directory. format.json gets its name last, so that a directory is a store or is none.
+"""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Literal, Self
+
+import msgspec
+
+from neve.clock import Entropy
+from neve.domain.keyring import MASTER_KEY_BYTES
+from neve.errors import StoreUnusable
+from neve.stores.file_operations import FILE_MODE, FileOperations, SystemFileOperations, write_all
+
+VERSION = 1
+_FORMAT = "neve-store"
+_FORMAT_FILE = "format.json"
+_UNFINISHED = "format.json.part"
+"""Written first and renamed last: where it stands alone, creating the store was interrupted."""
+_LOCK_FILE = "lock"
+_KEY_FILE = "master.key"
+_STORE_ID_BYTES = 16
+_NOT_OURS = frozenset({"lost+found"})
+"""What a new file system may contain and still be empty."""
+_SMALL_FILE_BYTES_MAX = 65_536
+_KEY_TEXT = re.compile(rb"([0-9a-f]{64})\n?")
+
+
+class _Claim(msgspec.Struct):
+    """The part of format.json that every version has."""
+
+    format: str
+    version: int
+
+
+class _Description(msgspec.Struct, forbid_unknown_fields=True):
+    """format.json of version 1."""
+
+    format: Literal["neve-store"]
+    version: Literal[1]
+    store_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+
+
+class StoreDirectory:
+    """A store's directory, locked for this process until `close`."""
+
+    def __init__(self, *, path: Path, store_id: str, master_key: bytes, lock_descriptor: int) -> None:
+        self.path = path
+        self.store_id = store_id
+        self.master_key = master_key
+        self._lock_descriptor = lock_descriptor
+
+    def __repr__(self) -> str:
+        return f"<store {self.store_id} in {self.path}>"
+
+    @property
+    def metadata_path(self) -> Path:
+        """Where the database is."""
+        return self.path / "metadata.db"
+
+    @property
+    def segments_path(self) -> Path:
+        """Where the segments are."""
+        return self.path / "segments"
+
+    def close(self) -> None:
+        """Let another process have the store. Repeating it changes nothing."""
+        if self._lock_descriptor >= 0:
+            os.close(self._lock_descriptor)
+            self._lock_descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def create(
+    path: Path,
+    *,
+    entropy: Entropy,
+    populate: Callable[[StoreDirectory], None] = lambda _: None,
+    files: FileOperations | None = None,
+) -> None:
+    """Make `path` a new store, durably, with a master key of its own, and let `populate` fill it.
+
+    The directory may exist if it is empty; its parent must. When anything fails, what was made is removed
+    again and the failure raised.
+
+    Raises:
+        StoreUnusable: the directory is not empty, or is in use, or cannot be written.
+        whatever `populate` raises.
+    """
+    files = files or SystemFileOperations()
+    try:
+        is_new = _make_or_find_empty(path, files)
+        try:
+            lock_descriptor = _lock(path)
+        except OSError:
+            _remove_again(path, is_new=is_new)
+            raise
+        directory = StoreDirectory(
+            path=path,
+            store_id=entropy.take(_STORE_ID_BYTES).hex(),
+            master_key=entropy.take(MASTER_KEY_BYTES),
+            lock_descriptor=lock_descriptor,
+        )
+        with directory:
+            # Somebody may have been faster between the first look and the lock.
+            _check_empty(path, files, besides=_NOT_OURS | {_LOCK_FILE})
+            try:
+                _fill(directory, populate, files)
+            except BaseException:
+                _remove_again(path, is_new=is_new)
+                raise
+    except OSError as error:
+        raise StoreUnusable(f"no store can be made in {path}: {error}") from error
+
+
+def open_directory(path: Path, *, master_key_file: Path | None = None) -> StoreDirectory:
+    """Lock the store in `path` for this process and return it. None means `path/master.key`.
+
+    Raises:
+        StoreUnusable: it is no store, or of another version, or damaged, or in use, or its master key is not
+            where it should be or not private. The message says what to do.
+    """
+    try:
+        store_id = _read_format(path)
+        lock_descriptor = _lock(path)
+    except OSError as error:
+        raise StoreUnusable(f"the store in {path} cannot be opened: {error}") from error
+    try:
+        master_key = _read_master_key(master_key_file or path / _KEY_FILE)
+    except BaseException:
+        os.close(lock_descriptor)
+        raise
+    return StoreDirectory(
+        path=path, store_id=store_id, master_key=master_key, lock_descriptor=lock_descriptor
+    )
+
+
+# --- creating
+
+
+def _make_or_find_empty(path: Path, files: FileOperations) -> bool:
+    """Return whether the directory had to be made."""
+    try:
+        files.make_directory(str(path))
+    except FileExistsError:
+        _check_empty(path, files, besides=_NOT_OURS)
+        return False
+    except FileNotFoundError:
+        raise StoreUnusable(f"{path.parent} does not exist: make it first, or name another place") from None
+    return True
+
+
+def _check_empty(path: Path, files: FileOperations, *, besides: frozenset[str]) -> None:
+    names = set(files.list_names(str(path)))
+    if _FORMAT_FILE in names:
+        raise StoreUnusable(f"{path} is a neve store already: use it, or name another directory")
+    if names - besides:
+        raise StoreUnusable(f"{path} is not empty: name an empty directory, or one that does not exist yet")
+
+
+def _fill(
+    directory: StoreDirectory, populate: Callable[[StoreDirectory], None], files: FileOperations
+) -> None:
+    path = directory.path
+    described = {"format": _FORMAT, "version": VERSION, "store_id": directory.store_id}
+    _write_file(path / _UNFINISHED, json.dumps(described).encode() + b"\n", files)
+    _write_file(path / _KEY_FILE, directory.master_key.hex().encode() + b"\n", files)
+    files.sync_directory(str(path))
+    populate(directory)
+    files.rename(str(path / _UNFINISHED), str(path / _FORMAT_FILE))
+    files.sync_directory(str(path))
+    files.sync_directory(str(path.parent))
+
+
+def _write_file(path: Path, content: bytes, files: FileOperations) -> None:
+    descriptor = files.create_named(str(path))
+    try:
+        write_all(files, descriptor, [content])
+        files.sync(descriptor)
+    finally:
+        files.close(descriptor)
+
+
+def _remove_again(path: Path, *, is_new: bool) -> None:
+    """Remove what a failed `create` made, as far as that goes; the first failure is the one to report."""
+    with suppress(OSError):
+        for entry in sorted(path.iterdir(), key=lambda entry: entry.name != _FORMAT_FILE):
+            if entry.name in _NOT_OURS:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
+        if is_new:
+            path.rmdir()
+
+
+# --- opening
+
+
+def _read_format(path: Path) -> str:
+    """Return the store's id, after checking that this is a store we can read."""
+    file = path / _FORMAT_FILE
+    try:
+        content = _read_small(file)
+    except (FileNotFoundError, NotADirectoryError):
+        raise StoreUnusable(_why_no_store(path)) from None
+    try:
+        claim = msgspec.json.decode(content, type=_Claim)
+        if claim.format == _FORMAT and claim.version > VERSION:
+            raise StoreUnusable(
+                f"the store in {path} has format version {claim.version}, and this program knows version "
+                f"{VERSION}: use the newer neve that wrote it"
+            )
+        return msgspec.json.decode(content, type=_Description).store_id
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise StoreUnusable(
+            f"{file} is damaged ({error}): bring it back from a copy of the store; nothing else was touched"
+        ) from error
+
+
+def _why_no_store(path: Path) -> str:
+    if not path.is_dir():
+        return (
+            f"{path} is not a directory that exists: name a store's directory, or make one with `neve init`"
+        )
+    if (path / _UNFINISHED).exists():
+        return (
+            f"creating the store in {path} was interrupted, and nothing was stored in it yet: "
+            "remove what is in the directory and run `neve init` again"
+        )
+    if (path / "segments").exists() or (path / "metadata.db").exists():
+        return (
+            f"{path} looks like a neve store, but its {_FORMAT_FILE} is missing: bring that file back from a "
+            "copy of the store, and remove nothing"
+        )
+    return (
+        f"{path} is not a neve store (it has no {_FORMAT_FILE}): name another, or make one with `neve init`"
+    )
+
+
+def _read_master_key(file: Path) -> bytes:
+    try:
+        mode = file.stat().st_mode
+        content = _read_small(file)
+    except FileNotFoundError:
+        raise StoreUnusable(
+            f"the master key is not at {file}: bring it back from the copy you keep, or set master_key_file "
+            "to where it is. Without it nothing in this store can be read."
+        ) from None
+    except OSError as error:
+        raise StoreUnusable(f"the master key at {file} cannot be read: {error}") from error
+    if stat.S_IMODE(mode) & 0o077:
+        raise StoreUnusable(
+            f"the master key at {file} is open to others than its owner (mode {stat.S_IMODE(mode):04o}): "
+            f"run `chmod 600 {file}`, and think about who may have read it"
+        )
+    match = _KEY_TEXT.fullmatch(content)
+    if match is None:
+        raise StoreUnusable(
+            f"{file} holds no master key: it should be {2 * MASTER_KEY_BYTES} lower-case hex digits and a "
+            "line end. Bring it back from the copy you keep."
+        )
+    return bytes.fromhex(match.group(1).decode("ascii"))
+
+
+def _read_small(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(_SMALL_FILE_BYTES_MAX)
+
+
+def _lock(path: Path) -> int:
+    """Take the lock of the directory and write our pid into it; return its descriptor, which holds it."""
+    descriptor = os.open(path / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(descriptor)
+        raise StoreUnusable(
+            f"the store in {path} is in use by another process (pid {holder}): one process at a time may have "
+            "it open. Stop that one first."
+        ) from None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
