@@ -8,7 +8,7 @@ are safe from any thread.
 """
 
 # Paths are strings because one is made for every read, and each method is one system call.
-# ruff: noqa: PTH102, PTH105, PTH106, PTH108, PTH110, PTH208
+# ruff: noqa: PTH102, PTH105, PTH108, PTH110, PTH208
 
 import errno
 import os
@@ -57,10 +57,6 @@ class FileOperations(Protocol):
 
     def remove(self, path: str) -> None:
         """Take a name away. FileNotFoundError if there is none."""
-        ...
-
-    def remove_directory(self, path: str) -> None:
-        """Take an empty directory away."""
         ...
 
     def open_for_reading(self, path: str) -> int:
@@ -139,9 +135,6 @@ class SystemFileOperations:
 
     def remove(self, path: str) -> None:
         os.unlink(path)
-
-    def remove_directory(self, path: str) -> None:
-        os.rmdir(path)
 
     def open_for_reading(self, path: str) -> int:
         return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
