@@ -3,9 +3,14 @@
 Fields are the model's members in snake case, in the model's order. `None` means that the member is absent;
 an absent response member is JSON null (contract 0.1, rule 4). Times are milliseconds since the epoch here
 and epoch seconds on the wire. The constraints stand in `constraints.py`.
+
+The items of a page are msgspec structs that carry the model's names: a page has up to 10,000 of them, and this
+way they go to JSON as they are, without a second object each.
 """
 
 from dataclasses import dataclass, field
+
+import msgspec
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +87,7 @@ class ListSnapshotBlocksRequest:
     starting_block_index: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(msgspec.Struct, frozen=True, gc=False, rename="pascal"):
     block_index: int
     block_token: str
 
@@ -106,8 +110,7 @@ class ListChangedBlocksRequest:
     starting_block_index: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ChangedBlock:
+class ChangedBlock(msgspec.Struct, frozen=True, gc=False, rename="pascal"):
     block_index: int
     first_block_token: str | None
     second_block_token: str | None
@@ -135,3 +138,21 @@ class GetSnapshotBlockResponse:
     block_data: bytes = field(repr=False)
     checksum: str
     checksum_algorithm: str
+
+
+EbsRequest = (
+    StartSnapshotRequest
+    | PutSnapshotBlockRequest
+    | CompleteSnapshotRequest
+    | ListSnapshotBlocksRequest
+    | ListChangedBlocksRequest
+    | GetSnapshotBlockRequest
+)
+EbsResponse = (
+    StartSnapshotResponse
+    | PutSnapshotBlockResponse
+    | CompleteSnapshotResponse
+    | ListSnapshotBlocksResponse
+    | ListChangedBlocksResponse
+    | GetSnapshotBlockResponse
+)

@@ -109,3 +109,13 @@ class DescribeTagsResponse:
 @dataclass(frozen=True, slots=True)
 class VoidResponse:
     """`<return>true</return>`."""
+
+
+Ec2Request = (
+    DescribeSnapshotsRequest
+    | DeleteSnapshotRequest
+    | CreateTagsRequest
+    | DeleteTagsRequest
+    | DescribeTagsRequest
+)
+Ec2Response = DescribeSnapshotsResponse | DescribeTagsResponse | VoidResponse
