@@ -17,7 +17,7 @@ BIN = Path(sys.executable).parent
 CHECKS: Mapping[str, Sequence[str | Path]] = {
     # The slowest first: the others fit beside it.
     "types": [BIN / "mypy", "--no-error-summary"],
-    "import rules": [BIN / "lint-imports", "--no-cache"],
+    "import rules": [BIN / "lint-imports", "--no-logo", "--no-cache"],
     "lint": [BIN / "ruff", "check", "--quiet"],
     "format": [BIN / "ruff", "format", "--check", "--quiet"],
     "tidy": [sys.executable, "-m", "tools.tidy"],

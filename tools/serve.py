@@ -1,0 +1,39 @@
+"""A server to try things on: a store that is gone afterwards, and the lines that point any AWS client at it.
+
+python -m tools.serve [HOST:PORT]       until interrupted
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+NEVE = Path(sys.executable).parent / "neve"
+LISTEN = "127.0.0.1:9753"
+
+
+def main(arguments: list[str]) -> int:
+    """Serve a throw-away store until interrupted; return the server's exit status."""
+    listen = arguments[0] if arguments else LISTEN
+    with tempfile.TemporaryDirectory(prefix="neve-serve-") as folder:
+        store = Path(folder) / "store"
+        init = subprocess.run(
+            [NEVE, "init", store, "--output", "json"], check=True, stdout=subprocess.PIPE, text=True
+        )
+        made = json.loads(init.stdout)
+        print("# Everything below is gone when this server stops. Paste into another terminal:")
+        print(f"export AWS_ENDPOINT_URL=http://{listen}")
+        print(f"export AWS_ACCESS_KEY_ID={made['access_key_id']}")
+        print(f"export AWS_SECRET_ACCESS_KEY={made['secret_access_key']}")
+        print(f"export AWS_REGION={made['region']} AWS_DEFAULT_REGION={made['region']}", flush=True)
+        server = subprocess.Popen([NEVE, "serve", store, "--listen", listen])
+        while True:
+            try:
+                return server.wait()
+            except KeyboardInterrupt:
+                continue  # the terminal told the server too: it ends in good order, then so do we
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
