@@ -1,0 +1,264 @@
+"""The whole service in one process, without sockets: operations over any pair of stores.
+
+A test says what it wants in the API's terms and can stop the world, let time pass, and start it again over
+the same stores. Completions are finished when the test says so (`seal`), or at once (`complete`).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+from neve.clock import Clock, Entropy
+from neve.domain.blocks import Digest, LinearAggregate, checksum_b64, digest
+from neve.domain.identities import Account, AccountId, SnapshotId
+from neve.domain.keyring import Keyring, Purpose
+from neve.domain.snapshots import State
+from neve.domain.tokens import TOKEN_KEY_BYTES, TokenMint
+from neve.errors import StoreError
+from neve.limits import TINY, Limits
+from neve.messages import ebs
+from neve.operations.context import Caller, Context, Quotas
+from neve.operations.ebs.complete_snapshot import complete_snapshot
+from neve.operations.ebs.get_snapshot_block import get_snapshot_block
+from neve.operations.ebs.list_changed_blocks import list_changed_blocks
+from neve.operations.ebs.list_snapshot_blocks import list_snapshot_blocks
+from neve.operations.ebs.put_snapshot_block import put_snapshot_block
+from neve.operations.ebs.start_snapshot import start_snapshot
+from neve.storage.chunk_codec import ChunkCodec
+from neve.storage.chunk_store import ChunkStore
+from neve.storage.committer import Committer
+from neve.storage.domains import Domains
+from neve.storage.sealing import Sealer
+from neve.stores.metadata.contract import ChunkRecord, MetadataStore
+from neve.stores.segments.contract import SegmentStore
+from neve.testing.time_and_chance import ManualClock, SeededEntropy
+
+MASTER_KEY = bytes(range(32))
+ACCOUNT = AccountId("111122223333")
+OTHER_ACCOUNT = AccountId("444455556666")
+
+
+class Stores(Protocol):
+    """A pair of stores that can be opened again after a stop."""
+
+    def open_metadata(self) -> MetadataStore: ...
+
+    def open_segments(self) -> SegmentStore: ...
+
+
+class World:
+    """One running service. Use it as a context manager, or `close` it."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        *,
+        limits: Limits = TINY,
+        quotas: Quotas | None = None,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+    ) -> None:
+        self.stores = stores
+        self.limits = limits
+        self.clock = clock or ManualClock()
+        self.entropy = entropy or SeededEntropy()
+        self.quotas = quotas or Quotas()
+        self.damage: list[tuple[ChunkRecord, StoreError]] = []
+        self.seal_wishes = 0
+        self._open()
+
+    def _open(self) -> None:
+        self.metadata = self.stores.open_metadata()
+        self.segments = self.stores.open_segments()
+        self.metadata.cancel_reservations()
+        for account_id in (ACCOUNT, OTHER_ACCOUNT):
+            self.metadata.create_account(Account(account_id=account_id, name="", created_ms=0))
+        keyring = Keyring(MASTER_KEY, self.entropy)
+        codec = ChunkCodec()
+        domains = Domains(self.metadata, keyring, self.entropy)
+        self.committer = Committer(
+            metadata=self.metadata,
+            segments=self.segments,
+            codec=codec,
+            clock=self.clock,
+            entropy=self.entropy,
+            limits=self.limits,
+        )
+        chunks = ChunkStore(
+            metadata=self.metadata,
+            segments=self.segments,
+            codec=codec,
+            limits=self.limits,
+            on_damage=lambda record, error: self.damage.append((record, error)),
+        )
+        self.sealer = Sealer(
+            metadata=self.metadata,
+            committer=self.committer,
+            chunks=chunks,
+            domains=domains,
+            clock=self.clock,
+            limits=self.limits,
+        )
+        self.context = Context(
+            limits=self.limits,
+            quotas=self.quotas,
+            clock=self.clock,
+            entropy=self.entropy,
+            metadata=self.metadata,
+            committer=self.committer,
+            chunks=chunks,
+            domains=domains,
+            tokens=TokenMint(keyring.derive(Purpose.TOKENS, TOKEN_KEY_BYTES)),
+            wake_sealer=self._wish_to_seal,
+        )
+
+    def _wish_to_seal(self) -> None:
+        self.seal_wishes += 1
+
+    def close(self) -> None:
+        """Stop the service; the stores keep what they have."""
+        self.committer.close()
+        self.segments.close()
+        self.metadata.close()
+
+    def restart(self) -> None:
+        """Stop, and start again over the same stores."""
+        self.close()
+        self._open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- the API, in a test's words
+
+    @staticmethod
+    def caller(account_id: AccountId = ACCOUNT) -> Caller:
+        """Return who an account's requests come from."""
+        return Caller(account_id=account_id, access_key_id="AKIDEXAMPLE")
+
+    def start(self, *, parent: str | None = None, volume_gib: int = 1, timeout: int | None = None) -> str:
+        """Start a snapshot and return its id."""
+        request = ebs.StartSnapshotRequest(volume_size=volume_gib, parent_snapshot_id=parent, timeout=timeout)
+        return start_snapshot(self.context, self.caller(), request).snapshot_id
+
+    def put(self, snapshot_id: str, index: int, content: bytes, *, checksum_of: bytes | None = None) -> None:
+        """Write one block, with the checksum of `checksum_of` if that is given."""
+        claimed = digest(content if checksum_of is None else checksum_of)
+        request = ebs.PutSnapshotBlockRequest(
+            snapshot_id=snapshot_id,
+            block_index=index,
+            block_data=content,
+            data_length=len(content),
+            checksum=checksum_b64(claimed),
+            checksum_algorithm="SHA256",
+        )
+        put_snapshot_block(self.context, self.caller(), request)
+
+    def complete(self, snapshot_id: str, *, count: int, aggregate: Digest | None = None) -> State:
+        """Complete a snapshot and finish it; return the state it ends in."""
+        complete_snapshot(
+            self.context,
+            self.caller(),
+            ebs.CompleteSnapshotRequest(
+                snapshot_id=snapshot_id,
+                changed_blocks_count=count,
+                checksum=None if aggregate is None else checksum_b64(aggregate),
+                checksum_algorithm=None if aggregate is None else "SHA256",
+                checksum_aggregation_method=None if aggregate is None else "LINEAR",
+            ),
+        )
+        self.seal()
+        return self.metadata.snapshot(ACCOUNT, SnapshotId(snapshot_id)).state
+
+    def seal(self) -> None:
+        """Finish every accepted completion."""
+        while self.sealer.seal_waiting():
+            pass
+
+    def delete(self, snapshot_id: str) -> None:
+        """Delete a snapshot."""
+        self.metadata.delete_snapshot(ACCOUNT, SnapshotId(snapshot_id), now_ms=self.clock.now_ms())
+
+    def listed(self, snapshot_id: str, *, page_size: int | None = None) -> dict[int, str]:
+        """Return the tokens of every block of a snapshot, by index, walking all pages."""
+        blocks: dict[int, str] = {}
+        for answer in pages(
+            lambda token: list_snapshot_blocks(
+                self.context,
+                self.caller(),
+                ebs.ListSnapshotBlocksRequest(
+                    snapshot_id=snapshot_id, next_token=token, max_results=page_size
+                ),
+            )
+        ):
+            for block in answer.blocks:
+                assert not blocks or block.block_index > max(blocks), "ascending, each index once"
+                blocks[block.block_index] = block.block_token
+        return blocks
+
+    def changed(
+        self, first: str, second: str, *, page_size: int | None = None
+    ) -> dict[int, tuple[str | None, str | None]]:
+        """Return the token pairs of every changed block, by index, walking all pages."""
+        changed: dict[int, tuple[str | None, str | None]] = {}
+        for answer in pages(
+            lambda token: list_changed_blocks(
+                self.context,
+                self.caller(),
+                ebs.ListChangedBlocksRequest(
+                    first_snapshot_id=first,
+                    second_snapshot_id=second,
+                    next_token=token,
+                    max_results=page_size,
+                ),
+            )
+        ):
+            for block in answer.changed_blocks:
+                assert not changed or block.block_index > max(changed), "ascending, each index once"
+                changed[block.block_index] = (block.first_block_token, block.second_block_token)
+        return changed
+
+    def get(self, snapshot_id: str, index: int, token: str) -> bytes:
+        """Read one block."""
+        request = ebs.GetSnapshotBlockRequest(snapshot_id=snapshot_id, block_index=index, block_token=token)
+        answer = get_snapshot_block(self.context, self.caller(), request)
+        assert answer.checksum == checksum_b64(digest(answer.block_data))
+        return answer.block_data
+
+    def read(self, snapshot_id: str) -> dict[int, bytes]:
+        """Return every block of a completed snapshot, by index."""
+        return {
+            index: self.get(snapshot_id, index, token) for index, token in self.listed(snapshot_id).items()
+        }
+
+
+class Page(Protocol):
+    """An answer that may go on."""
+
+    @property
+    def next_token(self) -> str | None: ...
+
+
+Answer = TypeVar("Answer", bound=Page)
+
+
+def pages(ask: Callable[[str | None], Answer]) -> Iterable[Answer]:
+    """Yield every page of a list operation."""
+    answer = ask(None)
+    yield answer
+    while answer.next_token is not None:
+        answer = ask(answer.next_token)
+        yield answer
+
+
+def aggregate_of(blocks: Mapping[int, bytes]) -> Digest:
+    """Return the LINEAR aggregate of blocks written, by index."""
+    aggregate = LinearAggregate()
+    for index in sorted(blocks):
+        aggregate.add(digest(blocks[index]))
+    return aggregate.digest()
