@@ -1,0 +1,164 @@
+"""Answers of the EC2 query protocol: messages and errors to XML (contract 9.1, 9.3).
+
+Elements stand in the order of the live service and are left out where there is nothing to say. What XML 1.0
+cannot carry (most control characters, which a tag may hold) becomes U+FFFD: a changed character in one
+value is better than an answer no client can parse.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from neve.errors import CommonError, Ec2Error, Overloaded, RequestError, StoreUnavailable
+from neve.messages import ec2
+from neve.messages.ebs import Tag
+from neve.messages.http import Response
+
+_DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_NAMESPACE: Final = "http://ec2.amazonaws.com/doc/2016-11-15/"
+_UNCARRIED: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
+"""A bare carriage return would reach the reader as a line feed."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_RETRY_AFTER_S: Final = 5
+
+_EC2_CODES: Final[Mapping[str, tuple[str, int]]] = {
+    "AccessDeniedException": ("UnauthorizedOperation", 403),
+    "InternalServerException": ("InternalError", 500),
+    "MalformedHttpRequestException": ("MalformedQueryString", 400),
+    "RequestThrottledException": ("RequestLimitExceeded", 503),
+    "ServiceUnavailable": ("Unavailable", 503),
+    "ThrottlingException": ("RequestLimitExceeded", 503),
+    "ValidationException": ("InvalidParameterValue", 400),
+}
+"""What EC2 calls the errors of the other protocol; the rest lose their `Exception`."""
+
+
+def encode(operation: str, response: ec2.Ec2Response, request_id: str) -> Response:
+    """Return a successful answer as HTTP."""
+    if isinstance(response, ec2.DescribeSnapshotsResponse):
+        content = _list("snapshotSet", map(_snapshot, response.snapshots))
+        content += _optional("nextToken", response.next_token)
+    elif isinstance(response, ec2.DescribeTagsResponse):
+        content = _list("tagSet", map(_tag_description, response.tags))
+        content += _optional("nextToken", response.next_token)
+    else:
+        content = _element("return", "true")
+    head = _element("requestId", request_id)
+    name = f"{operation}Response"
+    return _response(200, f'<{name} xmlns="{_NAMESPACE}">{head}{content}</{name}>', request_id)
+
+
+def encode_error(error: Exception, request_id: str) -> Response:
+    """Return an error as HTTP.
+
+    An error that is not the caller's says nothing of what happened inside: the request id leads to the log.
+    """
+    told = _told(error)
+    described = _element("Code", told.code) + _element("Message", told.message)
+    content = f"<Errors><Error>{described}</Error></Errors>{_element('RequestID', request_id)}"
+    response = _response(told.status, f"<Response>{content}</Response>", request_id)
+    if told.status != 503:
+        return response
+    return Response(
+        status=response.status,
+        headers=[*response.headers, ("Retry-After", str(_retry_after_s(error)))],
+        body=response.body,
+    )
+
+
+def _told(error: Exception) -> Ec2Error:
+    if isinstance(error, Ec2Error):
+        return error
+    if isinstance(error, RequestError):
+        same = (error.code.removesuffix("Exception"), error.status)
+        code, status = _EC2_CODES.get(error.code, same)
+        return Ec2Error(code, error.message, status=status)
+    if isinstance(error, Overloaded | StoreUnavailable):
+        return Ec2Error("Unavailable", "The server is overloaded and can't handle the request.", status=503)
+    return Ec2Error("InternalError", "An internal error has occurred", status=500)
+
+
+def _retry_after_s(error: Exception) -> int:
+    if isinstance(error, CommonError) and error.retry_after_s:
+        return error.retry_after_s
+    return 1 if isinstance(error, Overloaded) else _RETRY_AFTER_S
+
+
+def _response(status: int, document: str, request_id: str) -> Response:
+    body = (_DECLARATION + document).encode()
+    headers = [
+        ("x-amzn-RequestId", request_id),
+        ("Content-Type", "text/xml;charset=UTF-8"),
+        ("Content-Length", str(len(body))),
+    ]
+    return Response(status=status, headers=headers, body=body)
+
+
+def _snapshot(snapshot: ec2.SnapshotDescription) -> str:
+    return "".join(
+        (
+            _element("snapshotId", snapshot.snapshot_id),
+            _element("volumeId", snapshot.volume_id),
+            _element("status", snapshot.state),
+            _optional("statusMessage", snapshot.state_message),
+            _element("startTime", _time(snapshot.start_time_ms)),
+            _element("progress", snapshot.progress),
+            _element("ownerId", snapshot.owner_id),
+            _element("volumeSize", str(snapshot.volume_size)),
+            _element("description", snapshot.description),
+            _element("encrypted", _boolean(snapshot.encrypted)),
+            _optional("kmsKeyId", snapshot.kms_key_id),
+            _list("tagSet", map(_tag, snapshot.tags)) if snapshot.tags else "",
+            _element("storageTier", snapshot.storage_tier),
+            _element("transferType", snapshot.transfer_type),
+            _optional("completionTime", _optional_time(snapshot.completion_time_ms)),
+            _optional("fullSnapshotSizeInBytes", _optional_number(snapshot.full_snapshot_size_in_bytes)),
+        )
+    )
+
+
+def _tag(tag: Tag) -> str:
+    return _element("key", tag.key) + _element("value", tag.value)
+
+
+def _tag_description(tag: ec2.TagDescription) -> str:
+    return "".join(
+        (
+            _element("key", tag.key),
+            _element("resourceId", tag.resource_id),
+            _element("resourceType", tag.resource_type),
+            _element("value", tag.value),
+        )
+    )
+
+
+def _list(name: str, items: Iterable[str]) -> str:
+    return f"<{name}>{''.join(f'<item>{item}</item>' for item in items)}</{name}>"
+
+
+def _element(name: str, text: str) -> str:
+    return f"<{name}>{_UNCARRIED.sub(chr(0xFFFD), text).translate(_ESCAPES)}</{name}>"
+
+
+def _optional(name: str, text: str | None) -> str:
+    return "" if text is None else _element(name, text)
+
+
+def _boolean(flag: bool) -> str:
+    return "true" if flag else "false"
+
+
+def _optional_number(number: int | None) -> str | None:
+    return None if number is None else str(number)
+
+
+def _optional_time(time_ms: int | None) -> str | None:
+    return None if time_ms is None else _time(time_ms)
+
+
+def _time(time_ms: int) -> str:
+    """Return a moment as ISO 8601, UTC, with milliseconds (contract 9.1)."""
+    moment = _EPOCH + timedelta(milliseconds=time_ms)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"
