@@ -22,7 +22,12 @@ Promises (checked against every implementation by `neve.testing.contracts`)
     fenced         publish() refuses a segment whose reservation was cancelled, however late it comes.
     bounded        a method returns at most `limit` records where it has one, in ascending key order.
     shared         every method may be called from any number of threads at once.
-    closed-mouthed every failure of a driver comes out as StoreError; RecordRefused is an answer.
+    closed-mouthed every failure of a driver comes out as StoreError; RecordRefused is an answer. A call that
+                   only a bug can make (an unknown account, a name reserved twice) is an InvariantError.
+
+Rows of a snapshot that never completed and is in error or deleted are *dropped*: from that moment no method
+shows them. The store itself may take longer to let millions of them go, so that nobody waits: `reap` does
+that, a slice at a time. Until then they still hold their chunk rows, which errs on the safe side.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -43,6 +48,19 @@ class Encoding(IntEnum):
 
     RAW = 0
     ZSTD = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreFacts:
+    """What is decided when a store is created and never changes."""
+
+    format_version: int
+    """Version of the bytes in segments (docs/format.md)."""
+    store_id: bytes
+    """16 random bytes that tell this store from every other."""
+    block_bytes: int
+    node_fanout: int
+    created_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +187,9 @@ class MetadataStatistics:
     snapshots: Mapping[str, int] = field(default_factory=dict)
     """By state, deleted ones included."""
     block_rows: int = 0
+    """Dropped ones that `reap` has not taken yet included."""
+    holds: int = 0
+    """As block_rows."""
     chunk_rows: int = 0
     segments: Mapping[str, int] = field(default_factory=dict)
     """By state."""
@@ -190,7 +211,7 @@ class MetadataStore(Protocol):
         ...
 
     def add_access_key(self, access_key: AccessKey) -> None:
-        """Record an access key of a recorded account. An id already there is replaced."""
+        """Record an access key of a recorded account. An id already there is replaced, whoever had it."""
         ...
 
     def access_key(self, access_key_id: str) -> AccessKey:
@@ -208,7 +229,7 @@ class MetadataStore(Protocol):
     def add_domain(
         self, *, account_id: AccountId, kms_key_arn: str, uid: bytes, sealed_id_key: bytes
     ) -> Domain:
-        """Record a domain and return it; if (account, KMS key) has one already, return that one."""
+        """Record a domain of a recorded account and return it; if (account, KMS key) has one, return that one."""
         ...
 
     def domains(self) -> Sequence[Domain]:
@@ -223,6 +244,8 @@ class MetadataStore(Protocol):
         One transaction: the token is looked up before anything else; then the parent must be completed,
         visible to the account and not larger; then the quotas must have room; then everything is written.
         The lineage, domain, base root and base count come from the parent where there is one.
+        A snapshot counts as pending until its completion is accepted or its deadline passes, and counts as
+        a snapshot until it is deleted. A snapshot id used before is an InvariantError.
 
         Raises:
             ClientTokenMismatch: the token was used with another fingerprint.
@@ -234,7 +257,7 @@ class MetadataStore(Protocol):
         ...
 
     def snapshot(self, account_id: AccountId, snapshot_id: SnapshotId) -> Snapshot:
-        """Return a snapshot with its tags.
+        """Return a snapshot with its tags, in order of their keys.
 
         Raises:
             SnapshotNotFound: missing, foreign or deleted.
@@ -264,7 +287,7 @@ class MetadataStore(Protocol):
         ...
 
     def sealing(self, *, limit: int) -> Sequence[Snapshot]:
-        """Return snapshots whose completion was accepted and is not finished, oldest first."""
+        """Return up to `limit` snapshots whose completion was accepted and is not finished, oldest first."""
         ...
 
     def finish_completion(self, key: SnapshotKey, sealed: Sealed, *, now_ms: int) -> bool:
@@ -275,13 +298,21 @@ class MetadataStore(Protocol):
         ...
 
     def fail_completion(self, key: SnapshotKey, message: str, *, now_ms: int) -> bool:
-        """Move a sealing snapshot to error and drop its block rows and holds. False as above."""
+        """Move a sealing snapshot to error with `message`, which drops its rows. False as above."""
         ...
 
     def expire(self, *, now_ms: int, limit: int) -> Sequence[SnapshotId]:
         """Move up to `limit` pending snapshots past their deadline to error; return their ids.
 
-        Their block rows go: nobody can have built on them.
+        Their block rows are dropped: nobody can have built on them.
+        """
+        ...
+
+    def reap(self, *, limit: int) -> int:
+        """Let up to `limit` dropped block rows and holds go for good; return how many went.
+
+        Fewer than `limit` means that none are left. Background work calls it until then; `limit` bounds how
+        long writers wait for one call.
         """
         ...
 
@@ -289,7 +320,7 @@ class MetadataStore(Protocol):
         """Move a snapshot to deleted and drop its tags.
 
         A completed one keeps its block rows and holds (collection needs them); of one that never
-        completed they go at once.
+        completed they are dropped.
 
         Raises:
             SnapshotNotFound: missing, foreign or deleted.
@@ -297,7 +328,7 @@ class MetadataStore(Protocol):
         ...
 
     def forget_client_tokens(self, *, used_before_ms: int, limit: int) -> int:
-        """Forget up to `limit` tokens used before then whose snapshot is deleted; return how many."""
+        """Forget up to `limit` tokens first used before then whose snapshot is deleted; return how many."""
         ...
 
     # --- tags
@@ -335,26 +366,28 @@ class MetadataStore(Protocol):
         ...
 
     def cancel_reservations(self) -> int:
-        """Cancel every active reservation: what a process that owns the store does as it starts."""
+        """Cancel every active reservation; return how many.
+
+        What a process that owns the store does as it starts.
+        """
         ...
 
     def publish(self, batch: Batch, *, now_ms: int) -> PublishResult:
         """Make a batch true, in one transaction.
 
-        The batch's segment goes from reserved to live. Each chunk gets its row unless one is there; a
+        The batch's segment goes from reserved to live. Each chunk gets its row unless a good one is there; a
         bad row is replaced, which heals every snapshot that uses it. Then each block write, in order: its
         snapshot must be pending and before its deadline, its chunk row must exist and not be bad; the
         block row is set (the last write to an index wins) and the snapshot's last_write_ms moves to
-        `now_ms`. Then each hold: its snapshot must be sealing, its chunk row must exist.
+        `now_ms`. Then each hold: its snapshot must be sealing, its chunk row must exist and not be bad.
+        A hold for a pending snapshot, and an entry of another domain than its snapshot's, are InvariantErrors.
 
         Raises:
             ReservationCancelled: nothing was written.
         """
         ...
 
-    def chunks(
-        self, domain_key: DomainKey, chunk_ids: Collection[ChunkId]
-    ) -> Mapping[ChunkId, ChunkRecord]:
+    def chunks(self, domain_key: DomainKey, chunk_ids: Collection[ChunkId]) -> Mapping[ChunkId, ChunkRecord]:
         """Return where these chunks lie; those without a row are left out. Bad ones are included."""
         ...
 
@@ -363,20 +396,30 @@ class MetadataStore(Protocol):
         ...
 
     def mark_bad(self, domain_key: DomainKey, chunk_id: ChunkId) -> None:
-        """Bar a chunk that failed verification from deduplication, so that the next upload heals it."""
+        """Bar a chunk that failed verification from deduplication, so that the next upload heals it.
+
+        Of a chunk without a row there is nothing to bar.
+        """
         ...
 
     def blocks(
         self, snapshot_key: SnapshotKey, *, after: BlockIndex | None, limit: int
     ) -> Sequence[BlockRow]:
-        """Return up to `limit` blocks written to the snapshot, ascending, the first one above `after`."""
+        """Return up to `limit` blocks written to the snapshot, ascending, the first one above `after`.
+
+        None of one that never completed and is in error or deleted.
+        """
         ...
 
     def block_count(self, snapshot_key: SnapshotKey) -> int:
-        """Return how many distinct indexes were written to the snapshot."""
+        """Return how many rows `blocks` has for the snapshot; takes time proportional to that."""
         ...
 
     # --- the store itself
+
+    def facts(self) -> StoreFacts:
+        """Return what was decided when the store was created."""
+        ...
 
     def statistics(self) -> MetadataStatistics:
         """Return counts; may take time proportional to the store's size."""

@@ -1,0 +1,263 @@
+"""The metadata store of one process: the records, kept in SQLite.
+
+Every method is one transaction of `SqliteDatabase` around one function of `records`. What is decided stands there
+and is common to all SQL stores; how it becomes durable stands in `sqlite_database`. One process owns the store.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from neve.domain.blocks import BlockIndex, ChunkId
+from neve.domain.identities import AccessKey, Account, AccountId, Domain, DomainKey, SnapshotId
+from neve.domain.snapshots import CompletionClaim, Sealed, Snapshot, SnapshotKey
+from neve.errors import StoreUnusable
+from neve.limits import Limits
+from neve.stores.metadata import migrations
+from neve.stores.metadata.contract import (
+    Batch,
+    BlockRow,
+    ChunkRecord,
+    MetadataStatistics,
+    PublishResult,
+    SegmentName,
+    SnapshotStart,
+    Started,
+    StoreFacts,
+    TagRemoval,
+)
+from neve.stores.metadata.records import accounts, publishing, reading, snapshots, starting, tagging
+from neve.stores.metadata.schema import SQLITE
+from neve.stores.metadata.sqlite_database import APPLICATION_ID, SqliteDatabase, create_file, sync_directory
+
+
+class SqliteMetadataStore:
+    """`contract.MetadataStore` on SQLite. Made by `create` or `open`."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        """Take over a database whose tables are there and up to date."""
+        self._database = database
+
+    @classmethod
+    def create(cls, path: Path, facts: StoreFacts, *, vfs: str | None = None) -> Self:
+        """Make the tables of a new store in a new file, durably, and open it.
+
+        An empty file, such as a creation that was cut short leaves, is used.
+
+        Raises:
+            StoreUnusable: there is a database already.
+        """
+        create_file(path)
+        database = SqliteDatabase(path, vfs=vfs)
+        try:
+            with database.writing() as session:
+                if migrations.steps_taken(session, SQLITE) > 0:
+                    raise StoreUnusable(
+                        f"there is a store at {path} already: open it, or choose another place"
+                    )
+                session.rows(f"PRAGMA application_id = {APPLICATION_ID}")
+                migrations.migrate(session, SQLITE)
+                reading.add_facts(session, facts)
+            sync_directory(path.parent)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    @classmethod
+    def open(cls, path: Path, *, limits: Limits, vfs: str | None = None) -> Self:
+        """Open a store and bring its tables up to date.
+
+        Raises:
+            StoreUnusable: nothing is there, it is damaged, newer than this program, or made with other sizes.
+            StoreUnavailable: it could not be read or written this time.
+        """
+        database = SqliteDatabase(path, vfs=vfs)
+        try:
+            with database.writing() as session:
+                if migrations.steps_taken(session, SQLITE) == 0:
+                    raise StoreUnusable(f"the metadata at {path} was never finished: create the store anew")
+                migrations.migrate(session, SQLITE)
+                _check_sizes(reading.facts(session), limits)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    @staticmethod
+    def outstanding_migrations(path: Path) -> Sequence[str]:
+        """Return what `open` would do to the tables, in words, and do nothing.
+
+        Raises:
+            StoreUnusable: nothing is there, it is damaged, or newer than this program.
+        """
+        database = SqliteDatabase(path)
+        try:
+            with database.reading() as session:
+                return [f"{step.number}: {step.title}" for step in migrations.plan(session, SQLITE)]
+        finally:
+            database.close()
+
+    # --- accounts, keys, domains
+
+    def create_account(self, account: Account) -> None:
+        with self._database.writing() as session:
+            accounts.create_account(session, account)
+
+    def accounts(self) -> Sequence[Account]:
+        with self._database.reading() as session:
+            return accounts.accounts(session)
+
+    def add_access_key(self, access_key: AccessKey) -> None:
+        with self._database.writing() as session:
+            accounts.add_access_key(session, access_key)
+
+    def access_key(self, access_key_id: str) -> AccessKey:
+        with self._database.reading() as session:
+            return accounts.access_key(session, access_key_id)
+
+    def access_keys(self, account_id: AccountId) -> Sequence[AccessKey]:
+        with self._database.reading() as session:
+            return accounts.access_keys(session, account_id)
+
+    def add_domain(
+        self, *, account_id: AccountId, kms_key_arn: str, uid: bytes, sealed_id_key: bytes
+    ) -> Domain:
+        with self._database.writing() as session:
+            return accounts.add_domain(
+                session, account_id=account_id, kms_key_arn=kms_key_arn, uid=uid, sealed_id_key=sealed_id_key
+            )
+
+    def domains(self) -> Sequence[Domain]:
+        with self._database.reading() as session:
+            return accounts.domains(session)
+
+    # --- snapshots
+
+    def start_snapshot(self, start: SnapshotStart) -> Started:
+        with self._database.writing() as session:
+            return starting.start_snapshot(session, start)
+
+    def snapshot(self, account_id: AccountId, snapshot_id: SnapshotId) -> Snapshot:
+        with self._database.reading() as session:
+            return snapshots.snapshot(session, account_id, snapshot_id)
+
+    def snapshots(
+        self, account_id: AccountId, *, after: SnapshotKey | None, limit: int
+    ) -> Sequence[Snapshot]:
+        with self._database.reading() as session:
+            return snapshots.snapshots(session, account_id, after=after, limit=limit)
+
+    def accept_completion(
+        self, account_id: AccountId, snapshot_id: SnapshotId, claim: CompletionClaim, *, now_ms: int
+    ) -> Snapshot:
+        with self._database.writing() as session:
+            return snapshots.accept_completion(session, account_id, snapshot_id, claim, now_ms=now_ms)
+
+    def sealing(self, *, limit: int) -> Sequence[Snapshot]:
+        with self._database.reading() as session:
+            return snapshots.sealing(session, limit=limit)
+
+    def finish_completion(self, key: SnapshotKey, sealed: Sealed, *, now_ms: int) -> bool:
+        with self._database.writing() as session:
+            return snapshots.finish_completion(session, key, sealed, now_ms=now_ms)
+
+    def fail_completion(self, key: SnapshotKey, message: str, *, now_ms: int) -> bool:
+        with self._database.writing() as session:
+            return snapshots.fail_completion(session, key, message, now_ms=now_ms)
+
+    def expire(self, *, now_ms: int, limit: int) -> Sequence[SnapshotId]:
+        with self._database.writing() as session:
+            return snapshots.expire(session, now_ms=now_ms, limit=limit)
+
+    def reap(self, *, limit: int) -> int:
+        with self._database.writing() as session:
+            return snapshots.reap(session, limit=limit)
+
+    def delete_snapshot(self, account_id: AccountId, snapshot_id: SnapshotId, *, now_ms: int) -> None:
+        with self._database.writing() as session:
+            snapshots.delete_snapshot(session, account_id, snapshot_id, now_ms=now_ms)
+
+    def forget_client_tokens(self, *, used_before_ms: int, limit: int) -> int:
+        with self._database.writing() as session:
+            return snapshots.forget_client_tokens(session, used_before_ms=used_before_ms, limit=limit)
+
+    # --- tags
+
+    def put_tags(
+        self,
+        account_id: AccountId,
+        snapshot_ids: Collection[SnapshotId],
+        tags: Mapping[str, str],
+        *,
+        tags_max: int,
+    ) -> None:
+        with self._database.writing() as session:
+            tagging.put_tags(session, account_id, snapshot_ids, tags, tags_max=tags_max)
+
+    def remove_tags(
+        self, account_id: AccountId, snapshot_ids: Collection[SnapshotId], removals: Collection[TagRemoval]
+    ) -> None:
+        with self._database.writing() as session:
+            tagging.remove_tags(session, account_id, snapshot_ids, removals)
+
+    # --- blocks, chunks, segments
+
+    def reserve_segments(self, names: Collection[SegmentName], *, now_ms: int) -> None:
+        with self._database.writing() as session:
+            publishing.reserve_segments(session, names, now_ms=now_ms)
+
+    def cancel_reservations(self) -> int:
+        with self._database.writing() as session:
+            return publishing.cancel_reservations(session)
+
+    def publish(self, batch: Batch, *, now_ms: int) -> PublishResult:
+        with self._database.writing() as session:
+            return publishing.publish(session, batch, now_ms=now_ms)
+
+    def chunks(self, domain_key: DomainKey, chunk_ids: Collection[ChunkId]) -> Mapping[ChunkId, ChunkRecord]:
+        with self._database.reading() as session:
+            return reading.chunks(session, domain_key, chunk_ids)
+
+    def stored(self, domain_key: DomainKey, chunk_ids: Collection[ChunkId]) -> set[ChunkId]:
+        with self._database.reading() as session:
+            return reading.stored(session, domain_key, chunk_ids)
+
+    def mark_bad(self, domain_key: DomainKey, chunk_id: ChunkId) -> None:
+        with self._database.writing() as session:
+            reading.mark_bad(session, domain_key, chunk_id)
+
+    def blocks(
+        self, snapshot_key: SnapshotKey, *, after: BlockIndex | None, limit: int
+    ) -> Sequence[BlockRow]:
+        with self._database.reading() as session:
+            return reading.blocks(session, snapshot_key, after=after, limit=limit)
+
+    def block_count(self, snapshot_key: SnapshotKey) -> int:
+        with self._database.reading() as session:
+            return reading.block_count(session, snapshot_key)
+
+    # --- the store itself
+
+    def facts(self) -> StoreFacts:
+        with self._database.reading() as session:
+            return reading.facts(session)
+
+    def statistics(self) -> MetadataStatistics:
+        with self._database.reading() as session:
+            return reading.statistics(session)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def _check_sizes(facts: StoreFacts, limits: Limits) -> None:
+    for name, kept, wanted in (
+        ("blocks of {} bytes", facts.block_bytes, limits.block_bytes),
+        ("block maps that branch {} ways", facts.node_fanout, limits.node_fanout),
+    ):
+        if kept != wanted:
+            raise StoreUnusable(
+                f"the store has {name.format(kept)}, this service works with {wanted}: "
+                "start it with the limits that the store was created with"
+            )

@@ -1,0 +1,321 @@
+"""One SQLite database: its connections, its transactions, and what its failures mean.
+
+    writing()   the one writer connection, behind a lock; BEGIN IMMEDIATE … COMMIT, then perhaps a checkpoint
+    reading()   one of a few reader connections, which see the last commit and wait for nobody
+
+Durability is WAL with synchronous=FULL: the log is synced at every commit, so a commit that returned outlives a
+power cut (NORMAL would lose it). The directory is synced once the files are there. Only the writer checkpoints:
+two connections doing so at once is how SQLite up to 3.51.2 could corrupt a database, which is also why an older
+library is refused. Memory-mapped reads stay off: an I/O error would be a signal instead of an exception.
+
+It knows no table. Everything apsw raises ends here, in `translated`.
+"""
+
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from neve.errors import InvariantError, NeveError, StoreFull, StoreUnavailable, StoreUnusable
+from neve.stores.metadata.session import Row, Session, Value
+
+OLDEST_LIBRARY: Final = (3, 51, 3)
+"""The first release without the WAL-reset corruption bug."""
+
+APPLICATION_ID: Final = int.from_bytes(b"neve")
+"""Stands in the database's header, so that `file` and we know whose it is."""
+
+READERS_MAX: Final = 4
+"""Reader connections. Reads are short and mostly served from the page cache; two cores gain nothing from more."""
+
+_BUSY_TIMEOUT_MS: Final = 5_000
+"""One process owns the store, so only a stray tool that looks into the database can make anybody wait."""
+_WRITER_CACHE_KIB: Final = 16 * 1024
+_READER_CACHE_KIB: Final = 2 * 1024
+_CHECKPOINT_FRAMES: Final = 2_000
+"""Log frames (pages of 4 KiB) between checkpoints: 8 MiB, so that a page changed by several commits is copied once."""
+_RESTART_FRAMES: Final = 16 * _CHECKPOINT_FRAMES
+"""From here on a checkpoint waits for readers, briefly, so that the log can begin anew: 128 MiB."""
+_RESTART_TIMEOUT_MS: Final = 100
+_LOG_BYTES_KEPT: Final = 64 * 1024 * 1024
+"""A log that had to grow beyond this is cut back when it begins anew."""
+
+
+def check_library(version: str) -> None:
+    """Return if this SQLite is one to trust with a store.
+
+    Raises:
+        StoreUnusable
+    """
+    if tuple(int(part) for part in version.split(".")[:3]) < OLDEST_LIBRARY:
+        oldest = ".".join(str(part) for part in OLDEST_LIBRARY)
+        raise StoreUnusable(
+            f"SQLite {version} may corrupt a database in WAL mode: install an apsw with SQLite {oldest} or newer"
+        )
+
+
+def translated(error: apsw.Error | OSError) -> NeveError:
+    """Return what a driver's failure means to us. The one place that decides it."""
+    sentence = f"{type(error).__name__}: {error}"
+    match error:
+        case apsw.FullError():
+            return StoreFull(f"no room for the metadata ({sentence})")
+        case apsw.CorruptError() | apsw.NotADBError() | apsw.FormatError():
+            return StoreUnusable(f"the metadata is damaged ({sentence}): bring back a copy of the database")
+        case apsw.SQLError():
+            return StoreUnusable(f"the metadata is not what its version says ({sentence}): it was altered")
+        case apsw.ConstraintError() | apsw.MismatchError():
+            return InvariantError(f"the metadata refused a record that only a bug can make ({sentence})")
+        case _:
+            return StoreUnavailable(f"the metadata cannot be reached ({sentence})")
+
+
+class SqliteSession:
+    """One open transaction on one connection."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def rows(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
+        return self._connection.execute(statement, values).fetchall()
+
+    def rows_of_each(self, statement: str, many: Iterable[Sequence[Value]]) -> list[Row]:
+        return self._connection.executemany(statement, many).fetchall()
+
+
+class SqliteDatabase:
+    """The connections to one database file. Safe from any thread."""
+
+    def __init__(self, path: Path, *, readers_max: int = READERS_MAX, vfs: str | None = None) -> None:
+        """Open the database file, which must be there; an empty one will do.
+
+        `vfs` names another SQLite file system than the platform's; tests put faults into one.
+
+        Raises:
+            StoreUnusable: it is missing, damaged, somebody else's, or this SQLite is too old.
+            StoreUnavailable: it could not be read or written this time.
+        """
+        check_library(apsw.sqlite_lib_version())
+        self._path = path
+        self._vfs = vfs
+        self._lock = threading.Lock()
+        self._closed = False
+        self._log_frames = 0
+        self._log_frames_seen = 0
+        self._readers_max = readers_max
+        self._reader_slots = threading.Semaphore(readers_max)
+        self._idle_readers: list[apsw.Connection] = []
+        if not path.exists():
+            raise StoreUnusable(f"there is no metadata at {path}: create a store first, or correct the path")
+        self._writer: apsw.Connection | None = self._open_writer()
+        sync_directory(path.parent)
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Run the block in a transaction of its own, alone among writers; durable when it is left.
+
+        Whatever leaves the block as an exception takes everything back.
+
+        Raises:
+            StoreFull, StoreUnavailable, StoreUnusable
+        """
+        with self._lock:
+            writer = self._usable_writer()
+            try:
+                writer.execute("BEGIN IMMEDIATE")
+                yield SqliteSession(writer)
+                writer.execute("COMMIT")
+            except BaseException as error:
+                self._take_back(writer, error)
+                if isinstance(error, apsw.Error):
+                    raise translated(error) from error
+                raise
+            self._checkpoint(writer)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Run the block on the last committed state, unmoved by what is committed meanwhile.
+
+        Raises:
+            StoreUnavailable, StoreUnusable
+        """
+        with self._reader_slots:
+            reader = self._take_reader()
+            try:
+                reader.execute("BEGIN")
+                yield SqliteSession(reader)
+                reader.execute("COMMIT")
+            except BaseException as error:
+                _end(reader)
+                if isinstance(error, apsw.Error):
+                    raise translated(error) from error
+                raise
+            if self._closed:
+                _end(reader)
+            else:
+                self._idle_readers.append(reader)
+
+    def close(self) -> None:
+        """Let every call that is under way finish, then close. Repeating it changes nothing.
+
+        The writer goes last: whoever goes last folds the log into the database, and that is its work.
+        """
+        self._closed = True
+        for _ in range(self._readers_max):
+            self._reader_slots.acquire()
+        while self._idle_readers:
+            _end(self._idle_readers.pop())
+        for _ in range(self._readers_max):
+            self._reader_slots.release()
+        with self._lock:
+            self._discard_writer()
+
+    # --- the writer
+
+    def _usable_writer(self) -> apsw.Connection:
+        self._check_open()
+        if self._writer is None:
+            self._writer = self._open_writer()
+        return self._writer
+
+    def _take_back(self, writer: apsw.Connection, error: BaseException) -> None:
+        """Roll back, and give the connection up if there is any doubt about it.
+
+        SQLite may or may not have rolled back by itself. After a failed commit its frames are behind the end of the
+        log, where the next commit writes over them; a new connection begins without a cache and reads what the
+        log says, so nothing of what failed can be taken for true.
+        """
+        doubtful = isinstance(error, apsw.Error) and not isinstance(
+            error, apsw.ConstraintError | apsw.FullError
+        )
+        try:
+            if writer.in_transaction:
+                writer.execute("ROLLBACK")
+        except apsw.Error:
+            doubtful = True
+        if doubtful:
+            self._discard_writer()
+
+    def _discard_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            _end(writer)
+
+    def _checkpoint(self, writer: apsw.Connection) -> None:
+        """Copy the log into the database once enough has gathered.
+
+        The commit before it is durable either way, so a failure here fails nobody: the log stays as it is and the
+        next checkpoint starts over.
+        """
+        if self._log_frames < self._log_frames_seen:
+            self._log_frames_seen = 0
+        if self._log_frames - self._log_frames_seen < _CHECKPOINT_FRAMES:
+            return
+        self._log_frames_seen = self._log_frames
+        with suppress(apsw.Error):
+            if self._log_frames < _RESTART_FRAMES:
+                writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                return
+            writer.set_busy_timeout(_RESTART_TIMEOUT_MS)
+            try:
+                writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+            finally:
+                writer.set_busy_timeout(_BUSY_TIMEOUT_MS)
+
+    def _note_log(self, _connection: apsw.Connection, _name: str, frames: int) -> int:
+        self._log_frames = frames
+        return apsw.SQLITE_OK
+
+    # --- connections
+
+    def _open_writer(self) -> apsw.Connection:
+        connection = self._connect()
+        try:
+            self._check_ownership(connection)
+            ((mode,),) = connection.execute("PRAGMA journal_mode = WAL").fetchall()
+            if mode != "wal":
+                raise StoreUnusable(f"{self._path} is on a file system without what SQLite's WAL mode needs")
+            for pragma in (
+                "synchronous = FULL",
+                "foreign_keys = ON",
+                f"cache_size = -{_WRITER_CACHE_KIB}",
+                f"journal_size_limit = {_LOG_BYTES_KEPT}",
+            ):
+                connection.execute(f"PRAGMA {pragma}").fetchall()
+            connection.set_wal_hook(self._note_log)
+        except BaseException as error:
+            _end(connection)
+            if isinstance(error, apsw.Error):
+                raise translated(error) from error
+            raise
+        return connection
+
+    def _check_ownership(self, connection: apsw.Connection) -> None:
+        ((application_id,),) = connection.execute("PRAGMA application_id").fetchall()
+        ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        if tables and application_id != APPLICATION_ID:
+            raise StoreUnusable(f"{self._path} is a database of something else: correct the path")
+
+    def _take_reader(self) -> apsw.Connection:
+        self._check_open()
+        try:
+            return self._idle_readers.pop()
+        except IndexError:
+            return self._open_reader()
+
+    def _open_reader(self) -> apsw.Connection:
+        connection = self._connect()
+        try:
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            for pragma in ("query_only = ON", f"cache_size = -{_READER_CACHE_KIB}", "wal_autocheckpoint = 0"):
+                connection.execute(f"PRAGMA {pragma}").fetchall()
+        except apsw.Error as error:
+            _end(connection)
+            raise translated(error) from error
+        return connection
+
+    def _connect(self) -> apsw.Connection:
+        try:
+            connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=self._vfs)
+            connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            for pragma in ("mmap_size = 0", "cell_size_check = ON", "trusted_schema = OFF"):
+                connection.execute(f"PRAGMA {pragma}").fetchall()
+        except apsw.Error as error:
+            raise translated(error) from error
+        return connection
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the metadata store is closed")
+
+
+def create_file(path: Path) -> None:
+    """Create an empty file that only its owner may read: it will hold sealed secrets. One that is there stays."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise translated(error) from error
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable: without it, a power cut may take the whole database away."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise translated(error) from error
+
+
+def _end(connection: apsw.Connection) -> None:
+    """Close a connection, whatever state it is in. What was committed is committed."""
+    with suppress(apsw.Error):
+        connection.close(force=True)
