@@ -112,19 +112,19 @@ class ServerStopped(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotCompleted(Event):
-    """A completion was carried out in the background: the snapshot is completed or in error."""
+class SnapshotSealed(Event):
+    """A completion was carried out: the snapshot is completed or in error."""
 
     name = "snapshot sealed"
 
     snapshot_id: str
     state: str
-    message: str = ""
+    state_message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotsTimedOut(Event):
-    """Pending snapshots whose Timeout ran out are in error now."""
+    """Pending snapshots whose Timeout had passed are in error now."""
 
     name = "snapshots timed out"
 
@@ -140,6 +140,20 @@ class RowsReaped(Event):
 
     kind: str
     count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkFoundDamaged(Event):
+    """Stored bytes are wrong or gone: data loss until the same content is uploaded again."""
+
+    level = logging.ERROR
+    name = "chunk damaged"
+
+    domain_key: int
+    chunk_id: str
+    segment: str
+    offset: int
+    error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

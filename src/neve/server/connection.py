@@ -1,0 +1,431 @@
+"""One client connection: HTTP/1.1 over a socket, with every wait and every buffer bounded.
+
+    IDLE ─first byte─▶ HEAD ─parsed─▶ WORKING ⇄ BODY
+      ▲                                  │
+      └──────── answer taken ◀─ ANSWER ◀─┘─ something left unread ─▶ LINGER ─▶ closed
+
+aiohttp's parser (llhttp) takes the bytes apart and `framing` decides what we take of that. This module adds what
+neither has: a deadline for each phase but WORKING, whose time is the stores', and the rule that a body stays in
+the client's socket until somebody asks for it. It knows no API: it hands an `Incoming` to a handler and sends
+what comes back.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, cast
+
+from aiohttp.http import HttpRequestParser, RawRequestMessage
+
+from neve.limits import KIB, MIB
+from neve.messages.http import RequestHead, Response
+from neve.server.bodies import BodyFailed, BodyFault
+from neve.server.framing import Framed, Framing, Malformed, framed
+
+if TYPE_CHECKING:
+    from aiohttp import StreamReader
+
+_HEAD_READ_BYTES: Final = 16 * KIB
+"""Read at once while waiting for a head: all that a body may send ahead before it is asked for."""
+_BODY_READ_BYTES: Final = 256 * KIB
+_HEAD_BYTES_MAX: Final = 64 * KIB
+_PARSED_BYTES_MAX: Final = 256 * KIB
+"""The parser's reader asks for a pause at twice this, which it never holds while somebody reads."""
+_JOIN_BYTES_MAX: Final = 64 * KIB
+"""Up to here copying the body behind the head is cheaper than a second send."""
+_LINGER_BYTES_MAX: Final = 2 * MIB
+_LINGER_S: Final = 5.0
+"""A client that is still sending would lose our answer to a reset if we closed under it."""
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
+_NEVER: Final = float("inf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """How long a connection waits for what."""
+
+    head_s: float
+    transfer_s: float
+    bytes_per_s_min: int
+    keep_alive_s: float
+
+    def for_transfer(self, size_bytes: int) -> float:
+        """Return the time for a body of this size to come or go."""
+        return self.transfer_s + size_bytes / self.bytes_per_s_min
+
+
+class Incoming:
+    """One request as the handler sees it: its head, and its body if asked for."""
+
+    def __init__(self, connection: "Connection", request: Framed) -> None:
+        self._connection = connection
+        self._request = request
+
+    @property
+    def head(self) -> RequestHead:
+        """The head, exactly as received."""
+        return self._request.head
+
+    @property
+    def declared_bytes(self) -> int | None:
+        """The body's size if the head tells it; None for a chunked body."""
+        return None if self._request.framing is Framing.CHUNKED else self._request.length
+
+    async def read_body(self, *, bytes_max: int) -> bytes:
+        """Return the whole body, holding little more than `bytes_max` bytes at any time.
+
+        Raises:
+            BodyFailed
+        """
+        if self._request.length > bytes_max:
+            raise BodyFailed(BodyFault.TOO_LONG)
+        return await self._connection.read_body(self._request, bytes_max)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the connections of one server share."""
+
+    handler: Callable[[Incoming], Awaitable[Response]]
+    """Answers a request. Must not raise."""
+    malformed: Callable[[str, Malformed], Response]
+    """Makes the answer to what is no request; also told the peer's address."""
+    deadlines: Deadlines
+    connections_max: int
+    connections: "set[Connection]" = field(default_factory=set)
+    read_buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_BODY_READ_BYTES)))
+    """One for all: it is filled and copied from within one step of the event loop."""
+
+
+class _Phase(Enum):
+    IDLE = "idle"
+    HEAD = "head"
+    WORKING = "working"
+    BODY = "body"
+    ANSWER = "answer"
+    LINGER = "linger"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class _ClientGone(Exception):
+    """Nobody is there to answer."""
+
+
+class Connection(asyncio.BufferedProtocol):
+    """The protocol asyncio drives. Everything runs on the event loop."""
+
+    def __init__(self, surroundings: Surroundings, loop: asyncio.AbstractEventLoop) -> None:
+        self._surroundings = surroundings
+        self._deadlines = surroundings.deadlines
+        self._loop = loop
+        self._phase = _Phase.IDLE
+        self._deadline_s = _NEVER
+        self._transport: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
+        # Of its protocol the parser calls `pause_reading`, `resume_reading` and `connected`.
+        self._parser = HttpRequestParser(
+            self,  # type: ignore[arg-type]
+            loop,
+            _PARSED_BYTES_MAX,
+            auto_decompress=False,
+            max_msg_queue_size=1,
+        )
+        self._parsed: tuple[RawRequestMessage, StreamReader] | Malformed | None = None
+        self._payload: StreamReader | None = None
+        self._early = b""
+        self._phase_bytes = 0
+        self._client_done = False
+        self._draining = False
+        self._reading_paused = False
+        self._parser_paused = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._peer = ""
+
+    # --- what the server calls
+
+    @property
+    def busy(self) -> bool:
+        """True while a request is worked on."""
+        return self._phase in {_Phase.WORKING, _Phase.BODY, _Phase.ANSWER}
+
+    def drain(self) -> None:
+        """Take no further request: close now, or after the answer of the one that is worked on."""
+        self._draining = True
+        if not self.busy:
+            self._close()
+
+    def abort(self) -> None:
+        """Close now, whatever is on its way."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def check_deadline(self, now_s: float) -> None:
+        """Do what the phase demands when its time is over. The server calls this a few times a second."""
+        if now_s < self._deadline_s:
+            return
+        self._deadline_s = _NEVER
+        if self._phase is _Phase.IDLE:
+            self._close()
+        elif self._phase is _Phase.HEAD:
+            self._found(Malformed("the request's head took too long", status=408))
+        elif self._phase is _Phase.BODY:
+            self._fail_body(BodyFault.STALLED)
+        else:
+            self.abort()
+
+    # --- what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        address = transport.get_extra_info("peername")
+        self._peer = str(address[0]) if isinstance(address, tuple) else ""
+        connections = self._surroundings.connections
+        if len(connections) >= self._surroundings.connections_max:
+            refusal = self._surroundings.malformed(self._peer, Malformed("too many connections", status=503))
+            self._transport.write(_head_of(refusal, keep_alive=False) + refusal.body)
+            self._close()
+            return
+        connections.add(self)
+        self._enter(_Phase.IDLE, self._deadlines.keep_alive_s)
+        self._task = self._loop.create_task(self._serve())
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        self._enter(_Phase.CLOSED, _NEVER)
+        self._transport = None
+        self._surroundings.connections.discard(self)
+        self._fail_body(BodyFault.ENDED_EARLY)
+        self._wake()
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_exception(_ClientGone())
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
+        view = self._surroundings.read_buffer
+        return view if self._phase in {_Phase.BODY, _Phase.LINGER} else view[:_HEAD_READ_BYTES]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._phase in {_Phase.IDLE, _Phase.HEAD}:
+            self._feed_head(bytes(self._surroundings.read_buffer[:nbytes]))
+        elif self._phase is _Phase.LINGER:
+            self._phase_bytes += nbytes
+            if self._phase_bytes > _LINGER_BYTES_MAX:
+                self.abort()
+        elif self._body_is_open:
+            self._parse(bytes(self._surroundings.read_buffer[:nbytes]))
+        else:
+            # The next request, before this one is answered: it waits its turn, and so does its sender.
+            self._early += self._surroundings.read_buffer[:nbytes]
+            self._pause_reading()
+
+    def eof_received(self) -> bool:
+        """Answer what the client has sent, then close; return True while there is something to answer."""
+        self._client_done = True
+        self._fail_body(BodyFault.ENDED_EARLY)
+        return self.busy or self._parsed is not None
+
+    def pause_writing(self) -> None:
+        self._drained = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        self._drained = None
+
+    # --- what the parser calls
+
+    @property
+    def connected(self) -> bool:
+        """True while there is a socket."""
+        return self._transport is not None
+
+    def pause_reading(self) -> None:
+        self._parser_paused = True
+        self._parser.pause_reading()
+        self._pause_reading()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        if self._parser_paused:
+            self._parser_paused = False
+            if resume_parser:
+                self._parse(b"")
+        if self._phase is _Phase.BODY and not self._parser_paused:
+            self._resume_reading()
+
+    # --- one request after the other
+
+    async def _serve(self) -> None:
+        try:
+            while await self._serve_one():
+                self._await_next()
+        except _ClientGone:
+            pass
+        finally:
+            if self._phase is not _Phase.LINGER:
+                self._close()
+
+    async def _serve_one(self) -> bool:
+        """Answer one request; return True if the connection is good for another."""
+        request = await self._next_request()
+        if isinstance(request, Malformed):
+            answer = self._surroundings.malformed(self._peer, request)
+            await self._send(answer, keep_alive=False, with_body=True)
+            self._linger()
+            return False
+        answer = await self._surroundings.handler(Incoming(self, request))
+        unread = self._payload is not None and not self._payload.is_eof()
+        keep_alive = request.keep_alive and not (unread or self._client_done or self._draining)
+        await self._send(answer, keep_alive=keep_alive, with_body=request.head.method != "HEAD")
+        self._payload = None
+        if unread:
+            self._linger()
+        return keep_alive
+
+    async def _next_request(self) -> Framed | Malformed:
+        while self._parsed is None:
+            if self._transport is None:
+                raise _ClientGone
+            self._waiter = self._loop.create_future()
+            await self._waiter
+        parsed, self._parsed = self._parsed, None
+        self._enter(_Phase.WORKING, _NEVER)
+        if isinstance(parsed, Malformed):
+            return parsed
+        message, self._payload = parsed
+        if self._body_is_open:
+            # Not one byte more than came with the head before somebody asks for it.
+            self._pause_reading()
+        try:
+            return framed(message, self._peer)
+        except Malformed as malformed:
+            return malformed
+
+    def _await_next(self) -> None:
+        """Go on with what came while the last request was worked on, if anything did."""
+        self._enter(_Phase.IDLE, self._deadlines.keep_alive_s)
+        self._parser.message_consumed()
+        self._parse(b"")
+        if self._parsed is None and self._early:
+            early, self._early = self._early, b""
+            self._feed_head(early)
+        self._resume_reading()
+
+    async def read_body(self, request: Framed, bytes_max: int) -> bytes:
+        """Do what `Incoming.read_body` says."""
+        payload = self._payload
+        if self._transport is None or payload is None:
+            raise BodyFailed(BodyFault.ENDED_EARLY)
+        if request.expects_continue and not payload.total_bytes:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        size_max = request.length if request.framing is Framing.LENGTH else bytes_max
+        self._enter(_Phase.BODY, self._deadlines.for_transfer(size_max))
+        self._resume_reading()
+        pieces, size = [], 0
+        try:
+            while piece := await payload.readany():
+                size += len(piece)
+                if size > bytes_max:
+                    raise BodyFailed(BodyFault.TOO_LONG)
+                pieces.append(piece)
+        finally:
+            self._enter(_Phase.WORKING, _NEVER)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def _send(self, answer: Response, *, keep_alive: bool, with_body: bool) -> None:
+        if self._transport is None:
+            raise _ClientGone
+        self._enter(_Phase.ANSWER, self._deadlines.for_transfer(len(answer.body)))
+        head = _head_of(answer, keep_alive=keep_alive)
+        body = answer.body if with_body else b""
+        if len(body) <= _JOIN_BYTES_MAX:
+            self._transport.write(head + body)
+        else:
+            self._transport.write(head)
+            self._transport.write(body)
+        if self._drained is not None:
+            await self._drained
+
+    # --- bytes in
+
+    @property
+    def _body_is_open(self) -> bool:
+        """True while the parser is inside a body that has neither ended nor failed."""
+        payload = self._payload
+        return payload is not None and not payload.is_eof() and payload.exception() is None
+
+    def _feed_head(self, data: bytes) -> None:
+        if self._phase is _Phase.IDLE:
+            self._enter(_Phase.HEAD, self._deadlines.head_s)
+        self._phase_bytes += len(data)
+        self._parse(data)
+        if self._phase_bytes > _HEAD_BYTES_MAX and self._parsed is None:
+            self._found(Malformed("the request's head is too long", status=431))
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            messages, _, _ = self._parser.feed_data(data)
+        except Exception:  # noqa: BLE001 - whatever it is that the parser does not take, it is no HTTP
+            if self._body_is_open:
+                self._fail_body(BodyFault.MALFORMED)
+            else:
+                self._found(Malformed("this is not an HTTP/1.1 request"))
+            return
+        if messages:
+            self._found(messages[0])
+
+    def _found(self, parsed: "tuple[RawRequestMessage, StreamReader] | Malformed") -> None:
+        self._parsed = parsed
+        self._deadline_s = _NEVER
+        self._wake()
+
+    def _fail_body(self, fault: BodyFault) -> None:
+        if self._body_is_open and self._payload is not None:
+            self._payload.set_exception(BodyFailed(fault))
+
+    # --- state
+
+    def _enter(self, phase: _Phase, seconds: float) -> None:
+        self._phase = phase
+        self._phase_bytes = 0
+        self._deadline_s = self._loop.time() + seconds
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        self._waiter = None
+
+    def _pause_reading(self) -> None:
+        if self._transport is not None and not self._reading_paused and not self._client_done:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._transport is not None and self._reading_paused:
+            self._reading_paused = False
+            self._transport.resume_reading()
+
+    def _linger(self) -> None:
+        """Say that we are done, and throw away what still comes until the client has heard it."""
+        if self._transport is None or self._client_done:
+            self._close()
+            return
+        self._enter(_Phase.LINGER, _LINGER_S)
+        self._transport.write_eof()
+        self._resume_reading()
+
+    def _close(self) -> None:
+        if self._transport is not None:
+            # What is still buffered goes out first; a client that does not take it is cut off.
+            self._enter(_Phase.CLOSING, self._deadlines.transfer_s)
+            self._transport.close()
+
+
+def _head_of(answer: Response, *, keep_alive: bool) -> bytes:
+    lines = [f"HTTP/1.1 {answer.status} {_PHRASES[answer.status]}"]
+    lines += [f"{name}: {value}" for name, value in answer.headers]
+    if not keep_alive:
+        lines.append("Connection: close")
+    assert not any("\r" in line or "\n" in line for line in lines), "a header is one line"
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

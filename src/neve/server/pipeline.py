@@ -1,0 +1,295 @@
+"""The one place that knows the order of the steps. Blocking, without sockets.
+
+    who? (auth) ─▶ what? (wire) ─▶ allowed? (auth) ─▶ not too often? (rates) ─▶ operation ─▶ answer ─▶ one log line
+
+A block's body is read between the fourth step and the fifth, so that nobody can make us hold half a MiB who did
+not prove who they are; every other body is small, and its hash is part of the signature, so it is read first.
+Whatever goes wrong on the way becomes the error of the protocol that was spoken; what is nobody's fault but ours
+is reported with its trace and answered without it.
+"""
+
+import uuid
+from dataclasses import dataclass, replace
+from email.utils import formatdate
+from typing import Final
+
+from neve.auth import failures, payload, signature, sigv4
+from neve.auth.authorization import Identity, authorize, snapshot_arn
+from neve.domain.rates import RateLimiter
+from neve.errors import (
+    CommonError,
+    EbsError,
+    InvariantError,
+    Overloaded,
+    RequestError,
+    StoreError,
+    ValidationError,
+    ValidationReason,
+)
+from neve.events import Report, RequestAnswered, RequestFailed, trace_of
+from neve.messages import ebs, ec2
+from neve.messages.ebs import PutSnapshotBlockRequest
+from neve.messages.http import RequestHead, Response
+from neve.operations.context import Caller, Context
+from neve.operations.ebs.answers import invalid_parameter
+from neve.server.bodies import BodyFault
+from neve.server.credentials import Credentials
+from neve.server.operations import OPERATIONS, snapshot_id_of
+from neve.wire import ec2query, ec2xml, restjson_requests, restjson_responses
+from neve.wire.routes import Route, Service, route
+
+_BODY_FAULTS: Final = {
+    BodyFault.ENDED_EARLY: ("MalformedHttpRequestException", 400, "The request body ended early."),
+    BodyFault.MALFORMED: ("MalformedHttpRequestException", 400, "The request body is malformed."),
+    BodyFault.STALLED: ("RequestTimeoutException", 408, "The request body did not arrive in time."),
+    BodyFault.TOO_LONG: ("RequestEntityTooLargeException", 413, "The request body is too large."),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What signatures and paths are held to."""
+
+    region: str
+    base_path: str = ""
+    clock_skew_ebs_s: int = sigv4.EBS_SKEW_S
+    clock_skew_ec2_s: int = sigv4.EC2_SKEW_S
+
+    def skew_s(self, service: Service) -> int:
+        """Return how far a signature's time may be from ours."""
+        return self.clock_skew_ec2_s if service is Service.EC2 else self.clock_skew_ebs_s
+
+
+class Pipeline:
+    """Takes requests through the steps. One for the process; safe from any thread."""
+
+    def __init__(
+        self,
+        *,
+        context: Context,
+        credentials: Credentials,
+        limiter: RateLimiter,
+        rules: Rules,
+        report: Report,
+    ) -> None:
+        self.context = context
+        self.credentials = credentials
+        self.limiter = limiter
+        self.rules = rules
+        self.report = report
+
+    def begin(self, head: RequestHead) -> "Exchange":
+        """Return the request as something to go on with. Does no I/O and no more work than a look at the path."""
+        return Exchange(self, head)
+
+    def answer(self, head: RequestHead, body: bytes) -> Response:
+        """Take a whole request through every step: for callers without a socket."""
+        exchange = self.begin(head)
+        return exchange.admit() or exchange.answer(body)
+
+
+class Exchange:
+    """One request on its way. Its methods are called one after the other, from whatever threads.
+
+    Call `admit`; if it returns an answer, that is the end. Otherwise have the body, `body_bytes_max` of it at most,
+    and call `answer`; or `fail_body` or `refuse`, if there is none to be had.
+    """
+
+    def __init__(self, pipeline: Pipeline, head: RequestHead) -> None:
+        self._pipeline = pipeline
+        self._context = pipeline.context
+        self._head = head
+        self._began_s = self._context.clock.monotonic_s()
+        self.request_id = str(uuid.UUID(bytes=self._context.entropy.take(16), version=4))
+        self._route: Route | None = None
+        self._misrouted: RequestError | None = None
+        self._operation = ""
+        self._snapshot_id = ""
+        self._identity: Identity | None = None
+        self._block: PutSnapshotBlockRequest | None = None
+        self._payload_hash = ""
+        self._body_bytes = 0
+        try:
+            self._route = route(head, base_path=pipeline.rules.base_path)
+            self._operation = self._route.operation
+        except RequestError as error:
+            self._misrouted = error
+
+    # --- what the shell calls
+
+    @property
+    def carries_block(self) -> bool:
+        """True if `admit` has work to do before the body may be read; it returns at once otherwise."""
+        return self._route is not None and self._route.carries_block
+
+    @property
+    def body_bytes_max(self) -> int:
+        """The largest body there may be."""
+        limits = self._context.limits
+        if self.carries_block:
+            return limits.block_bytes
+        return limits.form_body_bytes_max if self._is_ec2 else limits.json_body_bytes_max
+
+    def admit(self) -> Response | None:
+        """Take a block's request as far as its head goes; return the answer if that is a refusal already."""
+        if self._misrouted is not None:
+            return self.refuse(self._misrouted)
+        if self.carries_block:
+            try:
+                self._admit_block()
+            except Exception as error:  # noqa: BLE001 - the client gets an answer, and the log the trace
+                return self.refuse(error)
+        return None
+
+    def answer(self, body: bytes) -> Response:
+        """Take the request with its body through the remaining steps; return the answer."""
+        self._body_bytes = len(body)
+        try:
+            response = self._answer_whole(body) if self._block is None else self._answer_block(body)
+        except Exception as error:  # noqa: BLE001 - as above
+            return self.refuse(error)
+        return self._finished(response)
+
+    def fail_body(self, fault: BodyFault) -> Response:
+        """Return the answer to a request whose body cannot be read (contract 2.2, choices 21 and 23)."""
+        block, block_bytes = self._block, self._context.limits.block_bytes
+        if block is None:
+            return self.refuse(CommonError(*_BODY_FAULTS[fault]))
+        if fault is BodyFault.TOO_LONG and block.data_length != block_bytes:
+            return self.refuse(
+                ValidationError(
+                    f"Block data length {block.data_length} is not valid, expected {block_bytes}",
+                    reason=ValidationReason.INVALID_BLOCK,
+                )
+            )
+        return self.refuse(invalid_parameter("Failed to read block data"))
+
+    def refuse(self, error: Exception) -> Response:
+        """Return the answer to a request that went wrong. What is not the caller's doing is reported as well."""
+        if not isinstance(error, RequestError | Overloaded):
+            self._pipeline.report(
+                RequestFailed(
+                    request_id=self.request_id,
+                    operation=self._operation,
+                    error=f"{type(error).__name__}: {error}",
+                    trace="" if isinstance(error, StoreError) else trace_of(error),
+                )
+            )
+        encode_error = ec2xml.encode_error if self._is_ec2 else restjson_responses.encode_error
+        reason = error.reason if isinstance(error, EbsError) else None
+        return self._finished(
+            encode_error(error, self.request_id),
+            error_code=error.code if isinstance(error, RequestError) else type(error).__name__,
+            reason=reason or "",
+        )
+
+    # --- the steps
+
+    @property
+    def _is_ec2(self) -> bool:
+        return self._route is not None and self._route.service is Service.EC2
+
+    def _admit_block(self) -> None:
+        assert self._route is not None
+        claim = signature.read(self._head)
+        declared = payload.declared_hash(self._head, unsigned_payload_allowed=True)
+        self._payload_hash = declared or payload.presumed_hash(self._head)
+        identity = self._authenticate(claim, self._payload_hash)
+        block = restjson_requests.decode_put_head(self._route, self._head)
+        self._allow(identity, block)
+        self._block = block
+
+    def _answer_block(self, body: bytes) -> Response:
+        assert self._block is not None
+        assert self._identity is not None
+        if not payload.vouched_by_checksum(self._head, self._payload_hash):
+            payload.require_body(self._payload_hash, body)
+        return self._operate(self._identity, replace(self._block, block_data=body))
+
+    def _answer_whole(self, body: bytes) -> Response:
+        assert self._route is not None
+        identity = self._authenticate_whole(body)
+        request: ebs.EbsRequest | ec2.Ec2Request
+        if self._is_ec2:
+            self._operation, request = ec2query.decode(self._head, body)
+        else:
+            request = restjson_requests.decode(self._route, self._head, body)
+        self._allow(identity, request)
+        return self._operate(identity, request)
+
+    def _authenticate_whole(self, body: bytes) -> Identity:
+        try:
+            claim = signature.read(self._head)
+            declared = payload.declared_hash(self._head, unsigned_payload_allowed=False)
+            identity = self._authenticate(claim, declared or payload.body_hash(body))
+            if declared is not None:
+                payload.require_body(declared, body)
+        except CommonError as error:
+            raise failures.as_ec2(error) if self._is_ec2 else error from None
+        return identity
+
+    def _authenticate(self, claim: signature.Signature, payload_hash: str) -> Identity:
+        rules = self._pipeline.rules
+        service = Service.EC2 if self._is_ec2 else Service.EBS
+        credential = self._pipeline.credentials.find(claim.access_key_id)
+        sigv4.verify(
+            self._head,
+            claim,
+            None if credential is None else credential.secret,
+            payload_hash=payload_hash,
+            region=rules.region,
+            service=service,
+            now_ms=self._context.clock.now_ms(),
+            skew_s=rules.skew_s(service),
+        )
+        if credential is None:
+            raise InvariantError("a signature was accepted for an access key nobody has")
+        self._identity = credential.identity
+        return credential.identity
+
+    def _allow(self, identity: Identity, request: ebs.EbsRequest | ec2.Ec2Request) -> None:
+        self._snapshot_id = snapshot_id_of(request)
+        for action, snapshot_id in OPERATIONS[type(request)].demands(request):
+            authorize(identity, action, [snapshot_arn(self._pipeline.rules.region, snapshot_id)])
+        self._pipeline.limiter.check(
+            identity.account_id,
+            self._operation,
+            self._snapshot_id or None,
+            self._context.clock.monotonic_s(),
+        )
+
+    def _operate(self, identity: Identity, request: ebs.EbsRequest | ec2.Ec2Request) -> Response:
+        caller = Caller(account_id=identity.account_id, access_key_id=identity.access_key_id)
+        response = OPERATIONS[type(request)].function(self._context, caller, request)
+        self._snapshot_id = self._snapshot_id or snapshot_id_of(response)
+        if self._is_ec2:
+            return ec2xml.encode(self._operation, response, self.request_id)
+        return restjson_responses.encode(response, self.request_id)
+
+    def _finished(self, response: Response, *, error_code: str = "", reason: str = "") -> Response:
+        clock = self._context.clock
+        identity = self._identity
+        self._pipeline.report(
+            RequestAnswered(
+                request_id=self.request_id,
+                account_id="" if identity is None else identity.account_id,
+                access_key_id="" if identity is None else identity.access_key_id,
+                service="" if self._route is None else self._route.service,
+                operation=self._operation,
+                snapshot_id=self._snapshot_id,
+                status=response.status,
+                error_code=error_code,
+                reason=reason,
+                duration_ms=round((clock.monotonic_s() - self._began_s) * 1000, 2),
+                bytes_in=self._body_bytes,
+                bytes_out=len(response.body),
+                peer=self._head.peer,
+            )
+        )
+        return dated(response, clock.now_ms())
+
+
+def dated(response: Response, now_ms: int) -> Response:
+    """Return the response with the `Date` that some SDKs set their clocks by (contract 1.3)."""
+    date = formatdate(now_ms // 1000, usegmt=True)
+    return replace(response, headers=[*response.headers, ("Date", date)])
