@@ -105,8 +105,10 @@ def _decompress(data: bytes | memoryview, plain_bytes: int) -> bytes:
         # became 256 MiB), so the declaration is compared first. A frame without one, or another kind of
         # frame, declares something else.
         declared = zstandard.get_frame_parameters(data)
-        if declared.content_size != plain_bytes or declared.dict_id != 0:
+        if declared.content_size != plain_bytes:
             raise ChunkDamaged(f"a zstd frame does not declare the {plain_bytes} bytes that were stored")
+        if declared.dict_id != 0 or declared.has_checksum:
+            raise ChunkDamaged("a zstd frame wants a dictionary or has a checksum, which none of ours does")
         if declared.window_size > max(plain_bytes, _WINDOW_BYTES_MIN):
             raise ChunkDamaged("a zstd frame asks for more memory than its content has")
         plain = zstandard.ZstdDecompressor().decompress(data, allow_extra_data=False)

@@ -90,6 +90,25 @@ def test_every_truncation_of_a_frame_is_damage() -> None:
             decode(Encoding.ZSTD, encoded.data[:length], encoded.plain_bytes)
 
 
+def test_frames_of_another_make_are_damage() -> None:
+    content = b"the same again " * 100
+    dictionary = zstandard.ZstdCompressionDict(
+        b"the same again " * 20, dict_type=zstandard.DICT_TYPE_RAWCONTENT
+    )
+    makers = {
+        "a checksum": zstandard.ZstdCompressor(level=1, write_checksum=True),
+        "no size": zstandard.ZstdCompressor(level=1, write_content_size=False),
+        "no magic": zstandard.ZstdCompressor(
+            compression_params=zstandard.ZstdCompressionParameters(format=zstandard.FORMAT_ZSTD1_MAGICLESS)
+        ),
+        "a dictionary": zstandard.ZstdCompressor(level=1, dict_data=dictionary),
+    }
+    came_out = {
+        name: outcome(Encoding.ZSTD, maker.compress(content), len(content)) for name, maker in makers.items()
+    }
+    assert came_out == dict.fromkeys(makers)
+
+
 def outcome(encoding: int, data: bytes, plain_bytes: int) -> bytes | None:
     """Return what comes out, None for damage; anything else is raised and fails the test."""
     try:
