@@ -426,5 +426,8 @@ class MetadataStore(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of everything. Repeating it changes nothing."""
+        """Let calls that are under way finish, then let go of everything. Repeating it changes nothing.
+
+        Every later call is StoreUnavailable.
+        """
         ...

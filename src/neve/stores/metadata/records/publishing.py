@@ -80,8 +80,8 @@ def _publish_chunks(session: Session, batch: Batch) -> ChunkKeys:
         (
             chunk.domain_key,
             chunk.chunk_id,
-            chunk.kind.value,
-            chunk.encoding.value,
+            chunk.kind,
+            chunk.encoding,
             segment_key,
             chunk.offset,
             chunk.stored_bytes,

@@ -1,0 +1,488 @@
+"""A metadata store in dictionaries, held to the same contract suite as the durable ones.
+
+For tests: it promises everything but durability, in as few lines as show what the contract means. It shares no
+code with the SQL stores on purpose; the machine in `metadata_machine` runs both and demands equal answers.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from neve.domain.blocks import ZERO_CHUNK_ID, BlockIndex, ChunkId
+from neve.domain.identities import AccessKey, Account, AccountId, Domain, DomainKey, SnapshotId
+from neve.domain.snapshots import (
+    CompletionClaim,
+    Sealed,
+    Snapshot,
+    SnapshotKey,
+    State,
+    observed,
+)
+from neve.errors import (
+    AccessKeyNotFound,
+    ClientTokenMismatch,
+    InvariantError,
+    ParentLargerThanChild,
+    PendingLimitReached,
+    ReservationCancelled,
+    SnapshotLimitReached,
+    SnapshotNotComplete,
+    SnapshotNotFound,
+    StoreUnavailable,
+    TagLimitReached,
+)
+from neve.limits import TINY
+from neve.stores.metadata.contract import (
+    Batch,
+    BlockRow,
+    BlockWrite,
+    ChunkRecord,
+    MetadataStatistics,
+    NodeHold,
+    PublishResult,
+    SegmentName,
+    SnapshotStart,
+    Started,
+    StoreFacts,
+    TagRemoval,
+    WriteOutcome,
+)
+
+ChunkName = tuple[DomainKey, ChunkId]
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    fingerprint: bytes
+    started: Snapshot
+    used_ms: int
+
+
+FACTS = StoreFacts(
+    format_version=1,
+    store_id=bytes(range(16)),
+    block_bytes=TINY.block_bytes,
+    node_fanout=TINY.node_fanout,
+    created_ms=1_790_000_000_000,
+)
+"""Of a store of tiny blocks, for tests that do not care."""
+
+
+class MemoryMetadataStore:
+    """`contract.MetadataStore` until the process ends. Everything happens under one lock."""
+
+    def __init__(self, facts: StoreFacts = FACTS) -> None:
+        self._facts = facts
+        self._lock = threading.Lock()
+        self._closed = False
+        self._accounts: dict[AccountId, Account] = {}
+        self._access_keys: dict[str, AccessKey] = {}
+        self._domains: dict[DomainKey, Domain] = {}
+        self._snapshots: dict[SnapshotKey, Snapshot] = {}
+        self._tokens: dict[tuple[AccountId, str], _Token] = {}
+        self._segments: dict[SegmentName, str] = {}
+        self._chunks: dict[ChunkName, ChunkRecord] = {}
+        self._bad: set[ChunkName] = set()
+        self._blocks: dict[SnapshotKey, dict[BlockIndex, BlockRow]] = {}
+        self._holds: dict[SnapshotKey, set[ChunkName]] = {}
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._lock:
+            if self._closed:
+                raise StoreUnavailable("the metadata store is closed")
+            yield
+
+    # --- accounts, keys, domains
+
+    def create_account(self, account: Account) -> None:
+        with self._alone():
+            self._accounts.setdefault(account.account_id, account)
+
+    def accounts(self) -> Sequence[Account]:
+        with self._alone():
+            return [self._accounts[account_id] for account_id in sorted(self._accounts)]
+
+    def add_access_key(self, access_key: AccessKey) -> None:
+        with self._alone():
+            self._demand_account(access_key.account_id)
+            self._access_keys[access_key.access_key_id] = access_key
+
+    def access_key(self, access_key_id: str) -> AccessKey:
+        with self._alone():
+            if access_key_id not in self._access_keys:
+                raise AccessKeyNotFound(access_key_id)
+            return self._access_keys[access_key_id]
+
+    def access_keys(self, account_id: AccountId) -> Sequence[AccessKey]:
+        with self._alone():
+            keys = [key for key in self._access_keys.values() if key.account_id == account_id]
+            return sorted(keys, key=lambda key: key.access_key_id)
+
+    def add_domain(
+        self, *, account_id: AccountId, kms_key_arn: str, uid: bytes, sealed_id_key: bytes
+    ) -> Domain:
+        with self._alone():
+            self._demand_account(account_id)
+            for domain in self._domains.values():
+                if (domain.account_id, domain.kms_key_arn) == (account_id, kms_key_arn):
+                    return domain
+            if any(domain.uid == uid for domain in self._domains.values()):
+                raise InvariantError("two domains have one uid")
+            key = DomainKey(len(self._domains) + 1)
+            self._domains[key] = Domain(
+                key=key, uid=uid, account_id=account_id, kms_key_arn=kms_key_arn, sealed_id_key=sealed_id_key
+            )
+            return self._domains[key]
+
+    def domains(self) -> Sequence[Domain]:
+        with self._alone():
+            return list(self._domains.values())
+
+    def _demand_account(self, account_id: AccountId) -> None:
+        if account_id not in self._accounts:
+            raise InvariantError(f"account {account_id} is not recorded")
+
+    # --- snapshots
+
+    def start_snapshot(self, start: SnapshotStart) -> Started:
+        with self._alone():
+            token_name = (start.account_id, start.client_token or "")
+            token = None if start.client_token is None else self._tokens.get(token_name)
+            if token is not None:
+                if token.fingerprint != start.fingerprint:
+                    raise ClientTokenMismatch
+                return Started(snapshot=token.started, replayed=True)
+            parent = None if start.parent_id is None else self._parent(start, start.parent_id)
+            self._check_quotas(start)
+            snapshot = self._started(start, parent)
+            self._snapshots[snapshot.key] = replace(snapshot, tags=_in_order(snapshot.tags))
+            self._blocks[snapshot.key] = {}
+            self._holds[snapshot.key] = set()
+            if start.client_token is not None:
+                self._tokens[token_name] = _Token(start.fingerprint, snapshot, start.now_ms)
+            return Started(snapshot=snapshot, replayed=False)
+
+    def _parent(self, start: SnapshotStart, parent_id: SnapshotId) -> Snapshot:
+        parent = observed(self._find(start.account_id, parent_id), start.now_ms)
+        if parent.state is State.ERROR:
+            raise SnapshotNotFound(parent_id)
+        if parent.state is not State.COMPLETED:
+            raise SnapshotNotComplete
+        if parent.volume_gib > start.volume_gib:
+            raise ParentLargerThanChild
+        return parent
+
+    def _check_quotas(self, start: SnapshotStart) -> None:
+        there = [each for each in self._of_account(start.account_id) if each.state is not State.DELETED]
+        pending = [each for each in there if observed(each, start.now_ms).state is State.PENDING]
+        if start.pending_max and len(pending) >= start.pending_max:
+            raise PendingLimitReached
+        if start.snapshots_max and len(there) >= start.snapshots_max:
+            raise SnapshotLimitReached
+
+    def _started(self, start: SnapshotStart, parent: Snapshot | None) -> Snapshot:
+        domain_key = start.domain_key if parent is None else parent.domain_key
+        self._demand_account(start.account_id)
+        if domain_key not in self._domains or self._domains[domain_key].account_id != start.account_id:
+            raise InvariantError("a snapshot lives in a domain of its account")
+        if any(each.snapshot_id == start.snapshot_id for each in self._snapshots.values()):
+            raise InvariantError(f"{start.snapshot_id} was used before")
+        return Snapshot(
+            key=SnapshotKey(len(self._snapshots) + 1),
+            snapshot_id=start.snapshot_id,
+            account_id=start.account_id,
+            domain_key=domain_key,
+            lineage_id=start.snapshot_id if parent is None else parent.lineage_id,
+            parent_id=start.parent_id,
+            state=State.PENDING,
+            state_message="",
+            volume_gib=start.volume_gib,
+            description=start.description,
+            timeout_minutes=start.timeout_minutes,
+            started_ms=start.now_ms,
+            last_write_ms=start.now_ms,
+            completed_ms=None,
+            base_root=None if parent is None else parent.root,
+            base_block_count=0 if parent is None else parent.block_count,
+            root=None,
+            block_count=0,
+            claim=None,
+            tags=dict(start.tags),
+        )
+
+    def snapshot(self, account_id: AccountId, snapshot_id: SnapshotId) -> Snapshot:
+        with self._alone():
+            return self._find(account_id, snapshot_id)
+
+    def snapshots(
+        self, account_id: AccountId, *, after: SnapshotKey | None, limit: int
+    ) -> Sequence[Snapshot]:
+        with self._alone():
+            there = [
+                each
+                for each in self._of_account(account_id)
+                if each.state is not State.DELETED and (after is None or each.key > after)
+            ]
+            return there[:limit]
+
+    def accept_completion(
+        self, account_id: AccountId, snapshot_id: SnapshotId, claim: CompletionClaim, *, now_ms: int
+    ) -> Snapshot:
+        with self._alone():
+            found = self._find(account_id, snapshot_id)
+            if found.state is State.PENDING:
+                seen = observed(found, now_ms)
+                accepted = replace(found, state=State.SEALING, claim=claim)
+                self._snapshots[found.key] = accepted if seen.state is State.PENDING else seen
+            return self._snapshots[found.key]
+
+    def sealing(self, *, limit: int) -> Sequence[Snapshot]:
+        with self._alone():
+            return [each for each in self._snapshots.values() if each.state is State.SEALING][:limit]
+
+    def finish_completion(self, key: SnapshotKey, sealed: Sealed, *, now_ms: int) -> bool:
+        with self._alone():
+            return self._leave_sealing(
+                key,
+                lambda found: replace(
+                    found,
+                    state=State.COMPLETED,
+                    completed_ms=now_ms,
+                    root=sealed.root,
+                    block_count=sealed.block_count,
+                ),
+            )
+
+    def fail_completion(self, key: SnapshotKey, message: str, *, now_ms: int) -> bool:
+        del now_ms  # a durable store notes when; nothing shows it
+        with self._alone():
+            return self._leave_sealing(
+                key, lambda found: replace(found, state=State.ERROR, state_message=message)
+            )
+
+    def _leave_sealing(self, key: SnapshotKey, leave: Callable[[Snapshot], Snapshot]) -> bool:
+        found = self._snapshots.get(key)
+        if found is None or found.state is not State.SEALING:
+            return False
+        self._snapshots[key] = leave(found)
+        return True
+
+    def expire(self, *, now_ms: int, limit: int) -> Sequence[SnapshotId]:
+        with self._alone():
+            seen = [observed(each, now_ms) for each in self._snapshots.values()]
+            overdue = [each for each in seen if each != self._snapshots[each.key]][:limit]
+            self._snapshots.update((each.key, each) for each in overdue)
+            return [each.snapshot_id for each in overdue]
+
+    def reap(self, *, limit: int) -> int:
+        with self._alone():
+            taken = 0
+            for key in self._snapshots:
+                if not self._rows_are_shown(key):
+                    for index in sorted(self._blocks[key])[: limit - taken]:
+                        del self._blocks[key][index]
+                        taken += 1
+                    for name in sorted(self._holds[key])[: limit - taken]:
+                        self._holds[key].remove(name)
+                        taken += 1
+            return taken
+
+    def _rows_are_shown(self, key: SnapshotKey) -> bool:
+        snapshot = self._snapshots.get(key)
+        if snapshot is None:
+            return False
+        return snapshot.state not in {State.ERROR, State.DELETED} or snapshot.completed_ms is not None
+
+    def delete_snapshot(self, account_id: AccountId, snapshot_id: SnapshotId, *, now_ms: int) -> None:
+        del now_ms  # a durable store notes when; nothing shows it
+        with self._alone():
+            found = self._find(account_id, snapshot_id)
+            self._snapshots[found.key] = replace(found, state=State.DELETED, tags={})
+
+    def forget_client_tokens(self, *, used_before_ms: int, limit: int) -> int:
+        with self._alone():
+            old = [
+                name
+                for name, token in sorted(self._tokens.items(), key=lambda item: item[1].used_ms)
+                if token.used_ms < used_before_ms
+                and self._snapshots[token.started.key].state is State.DELETED
+            ]
+            for name in old[:limit]:
+                del self._tokens[name]
+            return len(old[:limit])
+
+    def _find(self, account_id: AccountId, snapshot_id: SnapshotId) -> Snapshot:
+        for each in self._of_account(account_id):
+            if each.snapshot_id == snapshot_id and each.state is not State.DELETED:
+                return each
+        raise SnapshotNotFound(snapshot_id)
+
+    def _of_account(self, account_id: AccountId) -> Sequence[Snapshot]:
+        return [each for each in self._snapshots.values() if each.account_id == account_id]
+
+    # --- tags
+
+    def put_tags(
+        self,
+        account_id: AccountId,
+        snapshot_ids: Collection[SnapshotId],
+        tags: Mapping[str, str],
+        *,
+        tags_max: int,
+    ) -> None:
+        with self._alone():
+            found = [self._find(account_id, snapshot_id) for snapshot_id in snapshot_ids]
+            tagged = [replace(each, tags=_in_order({**each.tags, **tags})) for each in found]
+            for each in tagged:
+                if len(each.tags) > tags_max:
+                    raise TagLimitReached(each.snapshot_id)
+            self._snapshots.update((each.key, each) for each in tagged)
+
+    def remove_tags(
+        self, account_id: AccountId, snapshot_ids: Collection[SnapshotId], removals: Collection[TagRemoval]
+    ) -> None:
+        with self._alone():
+            for each in [self._find(account_id, snapshot_id) for snapshot_id in snapshot_ids]:
+                tags = dict(each.tags) if removals else {}
+                for removal in removals:
+                    if removal.value in {None, tags.get(removal.key)}:
+                        tags.pop(removal.key, None)
+                self._snapshots[each.key] = replace(each, tags=tags)
+
+    # --- blocks, chunks, segments
+
+    def reserve_segments(self, names: Collection[SegmentName], *, now_ms: int) -> None:
+        del now_ms  # a durable store notes when; nothing shows it
+        with self._alone():
+            if len(set(names)) < len(names) or any(name in self._segments for name in names):
+                raise InvariantError("a segment name is reserved once")
+            self._segments.update((name, "reserved") for name in names)
+
+    def cancel_reservations(self) -> int:
+        with self._alone():
+            active = [name for name, state in self._segments.items() if state == "reserved"]
+            self._segments.update((name, "cancelled") for name in active)
+            return len(active)
+
+    def publish(self, batch: Batch, *, now_ms: int) -> PublishResult:
+        with self._alone():
+            self._check_segment(batch)
+            replaced = {
+                (chunk.domain_key, chunk.chunk_id): chunk
+                for chunk in reversed(batch.chunks)
+                if not self._is_good((chunk.domain_key, chunk.chunk_id))
+            }
+            good = (self._chunks.keys() - self._bad) | replaced.keys()
+            blocks = [
+                self._outcome(write, State.PENDING, good | {(write.domain_key, ZERO_CHUNK_ID)}, now_ms)
+                for write in batch.blocks
+            ]
+            holds = [self._outcome(hold, State.SEALING, good, now_ms) for hold in batch.holds]
+            # Nothing below this line can be refused.
+            if batch.segment is not None:
+                self._segments[batch.segment] = "live"
+            self._chunks.update(replaced)
+            self._bad -= replaced.keys()
+            for write, outcome in zip(batch.blocks, blocks, strict=True):
+                if outcome is WriteOutcome.WRITTEN:
+                    self._write(write, now_ms)
+            for hold, outcome in zip(batch.holds, holds, strict=True):
+                if outcome is WriteOutcome.WRITTEN:
+                    self._holds[hold.snapshot_key].add((hold.domain_key, hold.chunk_id))
+            return PublishResult(blocks=blocks, holds=holds)
+
+    def _check_segment(self, batch: Batch) -> None:
+        if batch.segment is not None and self._segments.get(batch.segment) != "reserved":
+            raise ReservationCancelled
+        for chunk in batch.chunks:
+            if chunk.segment != batch.segment or chunk.chunk_id == ZERO_CHUNK_ID:
+                raise InvariantError("a batch publishes the chunks of its own segment")
+            if chunk.domain_key not in self._domains:
+                raise InvariantError("a chunk lives in a recorded domain")
+
+    def _outcome(
+        self, entry: BlockWrite | NodeHold, wanted: State, good: Collection[ChunkName], now_ms: int
+    ) -> WriteOutcome:
+        found = self._snapshots.get(entry.snapshot_key)
+        state = State.DELETED if found is None else observed(found, now_ms).state
+        if found is None or state in {State.ERROR, State.DELETED}:
+            return WriteOutcome.SNAPSHOT_NOT_FOUND
+        if found.domain_key != entry.domain_key:
+            raise InvariantError("a snapshot refers to chunks of its own domain")
+        if state is State.PENDING and wanted is State.SEALING:
+            raise InvariantError("a pending snapshot has no nodes")
+        if state is not wanted:
+            return WriteOutcome.SNAPSHOT_SEALED
+        name = (entry.domain_key, entry.chunk_id)
+        return WriteOutcome.WRITTEN if name in good else WriteOutcome.CHUNK_GONE
+
+    def _write(self, write: BlockWrite, now_ms: int) -> None:
+        row = BlockRow(block_index=write.block_index, chunk_id=write.chunk_id, digest=write.digest)
+        self._blocks[write.snapshot_key][write.block_index] = row
+        found = self._snapshots[write.snapshot_key]
+        self._snapshots[write.snapshot_key] = replace(found, last_write_ms=now_ms)
+
+    def _is_good(self, name: ChunkName) -> bool:
+        return name in self._chunks and name not in self._bad
+
+    def chunks(self, domain_key: DomainKey, chunk_ids: Collection[ChunkId]) -> Mapping[ChunkId, ChunkRecord]:
+        with self._alone():
+            return {
+                chunk_id: self._chunks[domain_key, chunk_id]
+                for chunk_id in chunk_ids
+                if (domain_key, chunk_id) in self._chunks
+            }
+
+    def stored(self, domain_key: DomainKey, chunk_ids: Collection[ChunkId]) -> set[ChunkId]:
+        with self._alone():
+            return {chunk_id for chunk_id in chunk_ids if self._is_good((domain_key, chunk_id))}
+
+    def mark_bad(self, domain_key: DomainKey, chunk_id: ChunkId) -> None:
+        with self._alone():
+            if (domain_key, chunk_id) in self._chunks:
+                self._bad.add((domain_key, chunk_id))
+
+    def blocks(
+        self, snapshot_key: SnapshotKey, *, after: BlockIndex | None, limit: int
+    ) -> Sequence[BlockRow]:
+        with self._alone():
+            rows = self._blocks[snapshot_key] if self._rows_are_shown(snapshot_key) else {}
+            return [rows[index] for index in sorted(rows) if after is None or index > after][:limit]
+
+    def block_count(self, snapshot_key: SnapshotKey) -> int:
+        with self._alone():
+            return len(self._blocks[snapshot_key]) if self._rows_are_shown(snapshot_key) else 0
+
+    # --- the store itself
+
+    def facts(self) -> StoreFacts:
+        with self._alone():
+            return self._facts
+
+    def statistics(self) -> MetadataStatistics:
+        with self._alone():
+            return MetadataStatistics(
+                accounts=len(self._accounts),
+                snapshots=dict(Counter(each.state.value for each in self._snapshots.values())),
+                block_rows=sum(len(rows) for rows in self._blocks.values()),
+                holds=sum(len(rows) for rows in self._holds.values()),
+                chunk_rows=len(self._chunks),
+                segments=dict(Counter(self._segments.values())),
+                stored_bytes=sum(chunk.stored_bytes for chunk in self._chunks.values()),
+            )
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+
+    def reopen(self) -> None:
+        """Be open again, with all that was there: what a restart is to a durable store."""
+        with self._lock:
+            self._closed = False
+
+
+def _in_order(tags: Mapping[str, str]) -> dict[str, str]:
+    return {key: tags[key] for key in sorted(tags)}
