@@ -1,1 +1,1 @@
-"""The same API from the other side: send, retry, transfer."""
+"""The same API from the other side: sign, send, retry; compare, transfer, keep what was learnt."""
