@@ -43,7 +43,7 @@ def checked_ec2_tags(tags: Sequence[tuple[str, str]], limits: Limits) -> Mapping
             length; TagLimitExceeded if no resource could hold so many.
     """
     if not tags:
-        raise Ec2Error("MissingParameter", "The request must contain the parameter tagSet")
+        raise Ec2Error("MissingParameter", "The request must contain the parameter Tag")
     for key, value in tags:
         _check_ec2_tag(key, value, limits)
     repeated = _first_repeated_key(tags)

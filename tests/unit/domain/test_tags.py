@@ -107,7 +107,7 @@ def test_start_snapshot_may_have_no_tags() -> None:
             id="DOC-too-many",
         ),
         pytest.param(
-            [], "MissingParameter", "The request must contain the parameter tagSet", id="DOC-no-tags"
+            [], "MissingParameter", "The request must contain the parameter Tag", id="DOC-no-tags"
         ),
     ],
 )

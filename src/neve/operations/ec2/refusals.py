@@ -44,7 +44,7 @@ def checked_resource_ids(ctx: Context, texts: tuple[str, ...]) -> tuple[Snapshot
             cannot be a snapshot's.
     """
     if not texts:
-        raise Ec2Error("MissingParameter", "The request must contain the parameter resourceIdSet")
+        raise Ec2Error("MissingParameter", "The request must contain the parameter ResourceId")
     if len(texts) > ctx.limits.tag_resources_max:
         raise Ec2Error(
             "InvalidParameterValue",
