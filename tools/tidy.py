@@ -39,10 +39,11 @@ BANNED_IN_PACKAGE: Mapping[str, str] = {
 BANNED_IN_TESTS: Mapping[str, str] = {
     "time.sleep": "wait for the condition itself, or give the code a clock that the test moves",
 }
-CLOCK = Path("src/neve/clock.py")
+CLOCKS = frozenset({Path("src/neve/clock.py"), Path("src/neve/testing/time_and_chance.py")})
 LIMITS = Path("src/neve/limits.py")
 PRINTER = Path("src/neve/cli/output.py")
 PACKAGE = Path("src/neve")
+FOR_TESTS = PACKAGE / "testing"
 HOUSE = Path("ARCHITECTURE.md")
 ITSELF = frozenset({Path("tools/tidy.py"), Path("tests/unit/tools/test_tidy.py")})
 """These two spell out what is refused."""
@@ -51,7 +52,7 @@ UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.}~*-])/(?:root|home|Users|work)/\w*")
 URL_HOST = re.compile(r"\w+://(?:[^\s/@\"'`]*@)?([\w.-]+)")
 KNOWN_HOSTS = re.compile(
-    r"127\.0\.0\.1|localhost|([\w-]+\.)*example(\.com|\.org|\.net)?"  # this machine, and the reserved names
+    r"127\.0\.0\.1|[\w-]+|([\w-]+\.)*example(\.com|\.org|\.net)?"  # this machine, and names that lead nowhere
     r"|docs\.aws\.amazon\.com|([\w-]+\.)*amazonaws\.com|internal\.amazon\.com"  # the service and its names
     r"|www\.w3\.org|keepachangelog\.com|semver\.org|www\.apache\.org|github\.com"
 )
@@ -157,7 +158,7 @@ def docstring(source: Source) -> Iterator[Finding]:
 
 def banned_names(source: Source) -> Iterator[Finding]:
     """Refuse hidden time, chance and waiting, however they were imported."""
-    if source.is_product and source.path != CLOCK:
+    if source.is_product and source.path not in CLOCKS:
         banned = BANNED_IN_PACKAGE
     elif source.is_test:
         banned = BANNED_IN_TESTS
@@ -168,13 +169,8 @@ def banned_names(source: Source) -> Iterator[Finding]:
         if isinstance(node, ast.Attribute | ast.Name):
             dotted = _dotted(node, names)
             replacement = banned.get(dotted) or banned.get(dotted.partition(".")[0])
-            if replacement and not (isinstance(node, ast.Name) and dotted in _modules(banned)):
+            if replacement and "." in dotted:
                 yield Finding(source.path, node.lineno, f"{dotted}: {replacement}")
-
-
-def _modules(banned: Mapping[str, str]) -> set[str]:
-    """Names that are banned as a whole; the bare module name in `random.random` is not a second finding."""
-    return {name for name in banned if "." not in name}
 
 
 def _imported_names(tree: ast.Module) -> dict[str, str]:
@@ -211,14 +207,31 @@ def printing(source: Source) -> Iterator[Finding]:
 
 
 def bare_sizes(source: Source) -> Iterator[Finding]:
-    """Refuse sizes without a name: every bound stands in limits.py, with its origin."""
-    if not source.is_product or source.path == LIMITS:
+    """Refuse sizes without a name. What bounds the service stands in limits.py, with its origin."""
+    if not source.is_product or source.path == LIMITS or source.path.is_relative_to(FOR_TESTS):
         return
+    constants = {id(part) for node in source.tree.body if _is_constant(node) for part in ast.walk(node)}
     for node in ast.walk(source.tree):
         size = _size(node)
-        if size >= SIZE_FLOOR and size % 1024 == 0:
-            assert isinstance(node, ast.expr)
-            yield Finding(source.path, node.lineno, f"{size}: give it a name and a reason in {LIMITS}")
+        if (
+            isinstance(node, ast.expr)
+            and size >= SIZE_FLOOR
+            and size % 1024 == 0
+            and id(node) not in constants
+        ):
+            yield Finding(
+                source.path, node.lineno, f"{size}: give it a name and a reason, in {LIMITS} at best"
+            )
+
+
+def _is_constant(node: ast.stmt) -> bool:
+    """Tell whether a statement of a module names a constant."""
+    targets: Sequence[ast.expr] = ()
+    if isinstance(node, ast.Assign):
+        targets = node.targets
+    elif isinstance(node, ast.AnnAssign):
+        targets = [node.target]
+    return any(isinstance(target, ast.Name) and target.id.isupper() for target in targets)
 
 
 def _size(node: ast.AST) -> int:
@@ -289,8 +302,7 @@ def dead_modules(sources: Mapping[Path, Source]) -> Iterator[Finding]:
     for path in sorted(product):
         name = _module_name(path)
         started = path.name in {"__init__.py", "__main__.py"} or (project and f'"{name}:' in project.text)
-        # What is shipped for tests is used by tests.
-        if not started and name not in imported and not name.startswith("neve.testing"):
+        if not started and name not in imported and not path.is_relative_to(FOR_TESTS):
             yield Finding(path, 1, f"{name}: nothing in the package imports it; use it or delete it")
 
 

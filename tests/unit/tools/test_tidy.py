@@ -77,8 +77,10 @@ def test_other_numbers_are_no_sizes(number: str) -> None:
     assert findings(f"x = {number}") == []
 
 
-def test_sizes_stand_in_limits() -> None:
+def test_a_size_with_a_name_is_not_bare() -> None:
     assert findings("x = 524288", "src/neve/limits.py") == []
+    assert findings("_FRAME_BYTES_MAX: Final = 8192") == []
+    assert len(findings("def f(size=8192):\n    FRAME = 8192")) == 2
 
 
 def test_a_module_says_what_it_is() -> None:
