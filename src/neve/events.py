@@ -80,6 +80,7 @@ class ConnectionRefused(Event):
     name = "connection refused"
 
     peer: str
+    status: int
     why: str
 
 
@@ -202,7 +203,7 @@ def open_report(*, level: str, log_format: str, stream: TextIO | None = None) ->
         if event.level < threshold:
             return
         facts: dict[str, object] = {
-            "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),  # tidy: a log line's own time
             "level": _LEVEL_WORDS[event.level],
         }
         for field in names.get(event.name) or names.setdefault(event.name, _field_names(event)):

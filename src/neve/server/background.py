@@ -42,6 +42,8 @@ class Work:
     do_slice: Callable[[], int]
     """Do some; return how much was done, 0 if nothing was left. Called by one thread at a time."""
     pause_s: float
+    wakes: bool = False
+    """True if `Background.wake` is meant for it."""
 
 
 class Background:
@@ -50,10 +52,10 @@ class Background:
     def __init__(self, works: Sequence[Work], report: Report) -> None:
         self._report = report
         self._stopping = False
-        self._wakers = [Event() for _ in works]
+        self._works = [(work, Event()) for work in works]
         self._threads = [
             Thread(target=self._run, args=(work, waker), name=work.name, daemon=True)
-            for work, waker in zip(works, self._wakers, strict=True)
+            for work, waker in self._works
         ]
 
     def start(self) -> None:
@@ -62,14 +64,16 @@ class Background:
             thread.start()
 
     def wake(self) -> None:
-        """Look for work now: something was added."""
-        for waker in self._wakers:
-            waker.set()
+        """A completion was accepted: look for it now."""
+        for work, waker in self._works:
+            if work.wakes:
+                waker.set()
 
     def stop(self) -> None:
         """Return when every thread has finished its slice. Repeating it changes nothing."""
         self._stopping = True
-        self.wake()
+        for _, waker in self._works:
+            waker.set()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
@@ -198,7 +202,7 @@ def works(
         return count
 
     sealers = [
-        Work(name=f"sealer-{number}", do_slice=sealing.seal_one, pause_s=_SEALER_PAUSE_S)
+        Work(name=f"sealer-{number}", do_slice=sealing.seal_one, pause_s=_SEALER_PAUSE_S, wakes=True)
         for number in range(_SEALERS)
     ]
     return [

@@ -1,0 +1,325 @@
+"""Settings to objects: the only place that knows which backends exist.
+
+    directory (lock) ─▶ metadata, segments ─▶ committer, chunks, sealer ─▶ context ─▶ pipeline, background
+
+Opened from left to right and closed from right to left, whatever happens in between, so that nothing is ever
+without what it stands on.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+
+from neve.clock import Clock, Entropy, SystemClock, SystemEntropy
+from neve.domain.identities import Account, account_id_from
+from neve.domain.keyring import Keyring, Purpose
+from neve.domain.rates import RateLimiter, Rates
+from neve.domain.tokens import TOKEN_KEY_BYTES, TokenMint
+from neve.errors import StoreError, StoreFull
+from neve.events import ChunkFoundDamaged, Report, silent
+from neve.limits import STANDARD, Limits
+from neve.operations.context import Context, Quotas
+from neve.server.access_keys import AccessKeys, NewAccessKey
+from neve.server.app import App, Bounds
+from neve.server.background import Background, Rhythm, SealingQueue, works
+from neve.server.connection import Deadlines
+from neve.server.credentials import Credentials
+from neve.server.listener import Listener
+from neve.server.pipeline import Pipeline, Rules
+from neve.settings import FILE_NAME, Settings
+from neve.storage.chunk_codec import ChunkCodec
+from neve.storage.chunk_store import ChunkStore
+from neve.storage.committer import Committer
+from neve.storage.domains import Domains
+from neve.storage.sealing import Sealer
+from neve.stores import directory
+from neve.stores.directory import StoreDirectory
+from neve.stores.metadata.contract import ChunkRecord, MetadataStore, StoreFacts
+from neve.stores.metadata.sqlite import SqliteMetadataStore
+from neve.stores.segments.contract import SegmentStore
+from neve.stores.segments.local import LocalSegmentStore
+
+
+def create_store(
+    path: Path,
+    *,
+    account_name: str,
+    region: str,
+    clock: Clock | None = None,
+    entropy: Entropy | None = None,
+    limits: Limits = STANDARD,
+) -> NewAccessKey:
+    """Make a store in an empty directory, with an account, and return the account's first access key.
+
+    Raises:
+        StoreUnusable: it cannot be made there. Nothing is left behind.
+    """
+    clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
+    made: list[NewAccessKey] = []
+
+    def populate(store: StoreDirectory) -> None:
+        now_ms = clock.now_ms()
+        _write_durably(store.path / FILE_NAME, f'region = "{region}"\n')
+        LocalSegmentStore.create(store.segments_path)
+        facts = StoreFacts(
+            format_version=directory.VERSION,
+            store_id=bytes.fromhex(store.store_id),
+            block_bytes=limits.block_bytes,
+            node_fanout=limits.node_fanout,
+            created_ms=now_ms,
+        )
+        metadata = SqliteMetadataStore.create(store.metadata_path, facts)
+        try:
+            account = Account(
+                account_id=account_id_from(entropy.take(8)), name=account_name, created_ms=now_ms
+            )
+            metadata.create_account(account)
+            keys = AccessKeys(metadata, Keyring(store.master_key, entropy), clock, entropy)
+            made.append(keys.create(account.account_id))
+        finally:
+            metadata.close()
+
+    directory.create(path, entropy=entropy, populate=populate)
+    return made[0]
+
+
+@contextmanager
+def open_access_keys(path: Path, settings: Settings) -> Iterator[AccessKeys]:
+    """Open a store for the administration of its access keys.
+
+    Raises:
+        StoreUnusable: among other reasons because a server has it open.
+    """
+    clock, entropy = SystemClock(), SystemEntropy()
+    with directory.open_directory(path, master_key_file=_master_key_file(path, settings)) as store:
+        metadata = SqliteMetadataStore.open(store.metadata_path, limits=_limits(settings))
+        try:
+            yield AccessKeys(metadata, Keyring(store.master_key, entropy), clock, entropy)
+        finally:
+            metadata.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Everything of one running store but its sockets."""
+
+    context: Context
+    pipeline: Pipeline
+    background: Background
+    """Not started."""
+    segments: SegmentStore
+
+    def unready_reason(self) -> str:
+        """Return why a put would not be taken now; empty if it would."""
+        try:
+            self.context.committer.check_alive()
+        except StoreError:
+            return "the committer is not running"
+        try:
+            self.context.metadata.accounts()
+        except StoreError:
+            return "the metadata store does not answer"
+        try:
+            self.segments.check_writable()
+        except StoreFull:
+            return "there is no room for segments"
+        except StoreError:
+            return "segments cannot be written"
+        return ""
+
+
+@contextmanager
+def open_service(
+    path: Path,
+    settings: Settings,
+    *,
+    report: Report = silent,
+    clock: Clock | None = None,
+    entropy: Entropy | None = None,
+    limits: Limits = STANDARD,
+) -> Iterator[Service]:
+    """Open the store in `path` and everything that works on it; close it all in the end.
+
+    Raises:
+        StoreUnusable: the message says what to do.
+    """
+    clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
+    limits = _limits(settings, limits)
+    with ExitStack() as closing:
+        store = closing.enter_context(
+            directory.open_directory(path, master_key_file=_master_key_file(path, settings))
+        )
+        metadata = SqliteMetadataStore.open(store.metadata_path, limits=limits)
+        closing.callback(metadata.close)
+        segments = LocalSegmentStore(store.segments_path)
+        closing.callback(segments.close)
+        # One process owns the store: whoever held these names is gone.
+        metadata.cancel_reservations()
+        service = _service(
+            metadata=metadata,
+            segments=segments,
+            keyring=Keyring(store.master_key, entropy),
+            settings=settings,
+            limits=limits,
+            clock=clock,
+            entropy=entropy,
+            report=report,
+        )
+        closing.callback(service.context.committer.close)
+        yield service
+
+
+def serve(path: Path, settings: Settings, *, report: Report, on_ready: Callable[[str, int], None]) -> None:
+    """Serve the store in `path` until the process is told to stop.
+
+    Raises:
+        StoreUnusable, CannotListen
+    """
+    with open_service(path, settings, report=report) as service, service.background:
+        app = App(
+            pipeline=service.pipeline,
+            unready_reason=service.unready_reason,
+            bounds=Bounds(
+                request_threads=settings.request_threads,
+                body_bytes_in_flight_max=settings.body_bytes_in_flight_max,
+            ),
+            clock=service.context.clock,
+            entropy=service.context.entropy,
+            report=report,
+        )
+        listener = Listener(
+            app,
+            deadlines=Deadlines(
+                head_s=settings.header_deadline_s,
+                transfer_s=settings.body_deadline_s,
+                bytes_per_s_min=settings.body_bytes_per_s_min,
+                keep_alive_s=settings.keep_alive_s,
+            ),
+            connections_max=settings.connections_max,
+            grace_s=settings.shutdown_grace_s,
+            report=report,
+        )
+        try:
+            listener.run(settings.listen_host, settings.listen_port, on_ready=on_ready)
+        finally:
+            app.close()
+
+
+def _service(
+    *,
+    metadata: MetadataStore,
+    segments: SegmentStore,
+    keyring: Keyring,
+    settings: Settings,
+    limits: Limits,
+    clock: Clock,
+    entropy: Entropy,
+    report: Report,
+) -> Service:
+    codec = ChunkCodec(level=settings.zstd_level)
+    domains = Domains(metadata, keyring, entropy)
+    committer = Committer(
+        metadata=metadata, segments=segments, codec=codec, clock=clock, entropy=entropy, limits=limits
+    )
+    chunks = ChunkStore(
+        metadata=metadata,
+        segments=segments,
+        codec=codec,
+        limits=limits,
+        on_damage=lambda record, error: report(_damage(record, error)),
+    )
+    sealer = Sealer(
+        metadata=metadata, committer=committer, chunks=chunks, domains=domains, clock=clock, limits=limits
+    )
+    background = Background(
+        works(
+            metadata=metadata,
+            sealing=SealingQueue(metadata, sealer, clock, report),
+            clock=clock,
+            report=report,
+            rhythm=Rhythm(
+                expire_interval_s=settings.expire_interval_s,
+                reap_interval_s=settings.reap_interval_s,
+                client_token_age_s=limits.client_token_age_s_min,
+            ),
+        ),
+        report,
+    )
+    context = Context(
+        limits=limits,
+        quotas=Quotas(
+            pending_snapshots_max=settings.pending_snapshots_max, snapshots_max=settings.snapshots_max
+        ),
+        clock=clock,
+        entropy=entropy,
+        metadata=metadata,
+        committer=committer,
+        chunks=chunks,
+        domains=domains,
+        tokens=TokenMint(keyring.derive(Purpose.TOKENS, TOKEN_KEY_BYTES)),
+        wake_sealer=background.wake,
+    )
+    pipeline = Pipeline(
+        context=context,
+        credentials=Credentials(metadata, keyring),
+        limiter=RateLimiter(_rates(settings), lock=Lock()),
+        rules=Rules(
+            region=settings.region,
+            base_path=settings.base_path,
+            clock_skew_ebs_s=settings.clock_skew_ebs_s,
+            clock_skew_ec2_s=settings.clock_skew_ec2_s,
+        ),
+        report=report,
+    )
+    return Service(context=context, pipeline=pipeline, background=background, segments=segments)
+
+
+def _damage(record: ChunkRecord, error: StoreError) -> ChunkFoundDamaged:
+    return ChunkFoundDamaged(
+        domain_key=record.domain_key,
+        chunk_id=record.chunk_id.hex(),
+        segment=record.segment,
+        offset=record.offset,
+        error=f"{type(error).__name__}: {error}",
+    )
+
+
+def _limits(settings: Settings, limits: Limits = STANDARD) -> Limits:
+    return replace(
+        limits,
+        block_token_age_s=settings.block_token_age_s,
+        page_token_age_s=settings.page_token_age_s,
+        node_cache_bytes=settings.node_cache_bytes,
+    )
+
+
+def _rates(settings: Settings) -> Rates:
+    return Rates(
+        per_account={
+            "StartSnapshot": settings.start_snapshot_per_s_max,
+            "CompleteSnapshot": settings.complete_snapshot_per_s_max,
+            "ListSnapshotBlocks": settings.list_snapshot_blocks_per_s_max,
+            "ListChangedBlocks": settings.list_changed_blocks_per_s_max,
+            "GetSnapshotBlock": settings.get_snapshot_block_per_s_max,
+            "PutSnapshotBlock": settings.put_snapshot_block_per_s_max,
+        },
+        per_snapshot={
+            "GetSnapshotBlock": settings.get_snapshot_block_per_snapshot_per_s_max,
+            "PutSnapshotBlock": settings.put_snapshot_block_per_snapshot_per_s_max,
+        },
+    )
+
+
+def _master_key_file(path: Path, settings: Settings) -> Path | None:
+    """Return where the master key is, a relative name being relative to the store; None is the usual place."""
+    return None if settings.master_key_file is None else path / settings.master_key_file
+
+
+def _write_durably(file: Path, text: str) -> None:
+    with file.open("x", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())

@@ -1,0 +1,78 @@
+"""`neve serve`: the server, in the foreground."""
+
+import resource
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from neve import __version__, assemble
+from neve.cli.output import result
+from neve.cli.settings_options import load_settings
+from neve.events import Report, ServerReady, ServerStopped, open_report
+from neve.settings import Settings
+
+_FILES_WANTED: Final = 8192
+"""Open files: a socket for each connection, and the segments that are being read."""
+
+
+def serve(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of the store.")],
+    *,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.  [default: 127.0.0.1:9753]"
+        ),
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Region that clients must sign for.  [default: as `neve init` said]")
+    ] = None,
+    base_path: Annotated[str | None, typer.Option(help="Prefix of every path, such as /base.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    log_format: Annotated[str | None, typer.Option(help="auto, json or console.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings file instead of DIR/neve.toml.")
+    ] = None,
+) -> None:
+    """Serve a store until told to stop (SIGTERM, Ctrl-C).
+
+    Requests in flight finish first; a second signal does not wait for them. Every other setting comes from the
+    environment (NEVE_...) or the settings file: see `neve config show`. One server at a time has a store open.
+    """
+    flags = {
+        "listen": listen,
+        "region": region,
+        "base_path": base_path,
+        "log_level": log_level,
+        "log_format": log_format,
+    }
+    settings = load_settings(directory, config=config, flags=flags).settings
+    report = open_report(level=settings.log_level, log_format=settings.log_format)
+    _allow_open_files()
+
+    def on_ready(host: str, port: int) -> None:
+        _announce(directory, settings, host, port, report)
+
+    assemble.serve(directory, settings, report=report, on_ready=on_ready)
+    report(ServerStopped())
+
+
+def _announce(directory: Path, settings: Settings, host: str, port: int, report: Report) -> None:
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    # Nobody can connect to "every address of this machine"; the machine itself is the nearest example.
+    reachable = {"0.0.0.0": f"127.0.0.1:{port}", "::": f"[::1]:{port}"}.get(host, address)  # noqa: S104
+    endpoint = f"http://{reachable}{settings.base_path}"
+    result("# Point AWS tools at this server:")
+    result(f"export AWS_ENDPOINT_URL_EBS={endpoint} AWS_ENDPOINT_URL_EC2={endpoint}")
+    result(f"export AWS_REGION={settings.region} AWS_DEFAULT_REGION={settings.region}")
+    result(f"# Ready: {directory} on {address}. Ctrl-C stops it.")
+    report(ServerReady(listen=address, region=settings.region, store=str(directory), version=__version__))
+
+
+def _allow_open_files() -> None:
+    """Raise this process's own bound on open files as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES_WANTED if hard == resource.RLIM_INFINITY else min(_FILES_WANTED, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

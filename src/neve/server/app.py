@@ -1,0 +1,130 @@
+"""What the server does with a request: who waits where, and for what.
+
+    head ─▶ admit ─▶ room in the byte budget? ─▶ body ─▶ answer
+            thread                              socket   thread
+
+The event loop moves bytes and decides who goes next; every step of the pipeline is a blocking function in one of
+a fixed number of threads. No thread ever waits for a client, so that slow clients cost memory at most, and that is
+what the budget bounds.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from neve.clock import Clock, Entropy
+from neve.errors import Overloaded
+from neve.events import ConnectionRefused, Report
+from neve.messages.http import Response
+from neve.server.bodies import BodyFailed, ByteBudget
+from neve.server.connection import Incoming
+from neve.server.framing import Malformed
+from neve.server.pipeline import Exchange, Pipeline, dated
+
+_ALIVE_PATH: Final = "/healthz"
+_READY_PATH: Final = "/readyz"
+_READY_ASKERS: Final = 1
+"""Threads that find out whether we are ready: their own, so that a full house still answers."""
+_REFUSAL_CODES: Final = {
+    408: "RequestTimeoutException",
+    503: "ServiceUnavailable",
+}
+_MALFORMED: Final = "MalformedHttpRequestException"
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How much is worked on at once."""
+
+    request_threads: int
+    body_bytes_in_flight_max: int
+
+
+class App:
+    """Answers what connections bring. `close` it when no request is left."""
+
+    def __init__(
+        self,
+        *,
+        pipeline: Pipeline,
+        unready_reason: Callable[[], str],
+        bounds: Bounds,
+        clock: Clock,
+        entropy: Entropy,
+        report: Report,
+    ) -> None:
+        self._pipeline = pipeline
+        self._unready_reason = unready_reason
+        self._clock = clock
+        self._entropy = entropy
+        self._report = report
+        self._budget = ByteBudget(bounds.body_bytes_in_flight_max)
+        self._threads = ThreadPoolExecutor(bounds.request_threads, thread_name_prefix="request")
+        self._ready_askers = ThreadPoolExecutor(_READY_ASKERS, thread_name_prefix="ready")
+        self.stopping = False
+
+    async def handle(self, incoming: Incoming) -> Response:
+        """Answer one request. Never raises."""
+        if incoming.head.raw_path in {_ALIVE_PATH, _READY_PATH} and incoming.head.method in {"GET", "HEAD"}:
+            return await self._health(incoming.head.raw_path)
+        exchange = self._pipeline.begin(incoming.head)
+        if exchange.carries_block:
+            refusal = await self._in_thread(exchange.admit)
+        else:
+            refusal = exchange.admit()
+        return refusal or await self._with_body(exchange, incoming)
+
+    def refuse_malformed(self, peer: str, malformed: Malformed) -> Response:
+        """Return the answer to what is no request we take."""
+        self._report(ConnectionRefused(peer=peer, status=malformed.status, why=str(malformed)))
+        body = msgspec.json.encode({"message": f"The request cannot be read: {malformed}."})
+        headers = [
+            ("x-amzn-RequestId", str(UUID(bytes=self._entropy.take(16), version=4))),
+            ("x-amzn-ErrorType", _REFUSAL_CODES.get(malformed.status, _MALFORMED)),
+            *([("Retry-After", "1")] if malformed.status == 503 else []),
+        ]
+        return self._json(malformed.status, body, headers)
+
+    def close(self) -> None:
+        """Return when every thread has finished what it was doing."""
+        self._threads.shutdown()
+        self._ready_askers.shutdown()
+
+    async def _with_body(self, exchange: Exchange, incoming: Incoming) -> Response:
+        bytes_max = exchange.body_bytes_max
+        declared = incoming.declared_bytes
+        room = bytes_max if declared is None else min(declared, bytes_max)
+        if not self._budget.take(room):
+            return exchange.refuse(Overloaded("the request bodies in memory are as many as they may be"))
+        try:
+            body = await incoming.read_body(bytes_max=bytes_max)
+            return await self._in_thread(exchange.answer, body)
+        except BodyFailed as failed:
+            return exchange.fail_body(failed.fault)
+        finally:
+            self._budget.give_back(room)
+
+    async def _health(self, path: str) -> Response:
+        reason = ""
+        if path == _READY_PATH:
+            reason = "stopping"
+            if not self.stopping:
+                loop = asyncio.get_running_loop()
+                reason = await loop.run_in_executor(self._ready_askers, self._unready_reason)
+        answer = {"status": "unavailable", "reason": reason} if reason else {"status": "ok"}
+        return self._json(503 if reason else 200, msgspec.json.encode(answer), [])
+
+    def _json(self, status: int, body: bytes, headers: list[tuple[str, str]]) -> Response:
+        common = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        response = Response(status=status, headers=[*common, *headers], body=body)
+        return dated(response, self._clock.now_ms())
+
+    async def _in_thread(self, step: Callable[..., _Result], *arguments: bytes) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, step, *arguments)

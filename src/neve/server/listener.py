@@ -1,0 +1,99 @@
+"""The event loop: a listening socket, its connections, their deadlines, and an orderly end.
+
+Asked to stop, the server takes no new connection, closes idle ones, lets every request that has begun finish, and
+after the grace period cuts off those that have not. Asked twice, it does not wait.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from neve.errors import NeveError
+from neve.events import Report, ServerStopping
+from neve.server.app import App
+from neve.server.connection import Connection, Deadlines, Surroundings
+
+_SWEEP_S: Final = 0.25
+"""How often deadlines are looked at: one timer for all connections instead of several for each request."""
+_BACKLOG: Final = 1024
+
+
+class CannotListen(NeveError):
+    """The address cannot be listened on."""
+
+
+class Listener:
+    """Serves one `App` on one address."""
+
+    def __init__(
+        self, app: App, *, deadlines: Deadlines, connections_max: int, grace_s: float, report: Report
+    ) -> None:
+        self._app = app
+        self._deadlines = deadlines
+        self._connections_max = connections_max
+        self._grace_s = grace_s
+        self._report = report
+
+    def run(self, host: str, port: int, *, on_ready: Callable[[str, int], None]) -> None:
+        """Serve until SIGTERM or SIGINT. `on_ready` is told the address once connections are taken.
+
+        Raises:
+            CannotListen
+        """
+        asyncio.run(self._run(host, port, on_ready))
+
+    async def _run(self, host: str, port: int, on_ready: Callable[[str, int], None]) -> None:
+        loop = asyncio.get_running_loop()
+        surroundings = Surroundings(
+            handler=self._app.handle,
+            malformed=self._app.refuse_malformed,
+            deadlines=self._deadlines,
+            connections_max=self._connections_max,
+        )
+        stop = asyncio.Event()
+        hurry = asyncio.Event()
+
+        def on_signal() -> None:
+            (hurry if stop.is_set() else stop).set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, on_signal)
+        try:
+            server = await loop.create_server(
+                lambda: Connection(surroundings, loop), host, port, backlog=_BACKLOG
+            )
+        except OSError as error:
+            raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+        sweeper = loop.create_task(self._sweep(surroundings, loop))
+        address = server.sockets[0].getsockname()
+        on_ready(address[0], address[1])
+        await stop.wait()
+        server.close()
+        await self._finish(surroundings, hurry)
+        sweeper.cancel()
+
+    async def _sweep(self, surroundings: Surroundings, loop: asyncio.AbstractEventLoop) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            now_s = loop.time()
+            for connection in list(surroundings.connections):
+                connection.check_deadline(now_s)
+
+    async def _finish(self, surroundings: Surroundings, hurry: asyncio.Event) -> None:
+        self._app.stopping = True
+        connections = surroundings.connections
+        in_flight = sum(connection.busy for connection in connections)
+        self._report(ServerStopping(requests_in_flight=in_flight))
+        for connection in list(connections):
+            connection.drain()
+        loop = asyncio.get_running_loop()
+        give_up_s = loop.time() + self._grace_s
+        while connections and not hurry.is_set() and loop.time() < give_up_s:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(hurry.wait(), _SWEEP_S / 5)
+        for connection in list(connections):
+            connection.abort()
+        # Threads still at work are waited for when the app is closed: what they do is left whole.
+        await asyncio.sleep(0)
