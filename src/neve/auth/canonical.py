@@ -51,7 +51,7 @@ def query_parameters(raw_query: str, names: Container[str]) -> list[tuple[str, s
 
 def canonical_uri(raw_path: str) -> str:
     """Return the path with every segment, as received, percent-encoded once more (contract 1.5, rule 3)."""
-    return quote(raw_path or "/", safe="/" + _UNRESERVED, errors="surrogateescape")
+    return quote(_bytes(raw_path), safe="/" + _UNRESERVED)
 
 
 def canonical_queries(raw_query: str) -> tuple[str, ...]:
