@@ -14,7 +14,7 @@ from neve.domain.identities import AccountId
 from neve.errors import AccessKeyNotFound
 from neve.server.access_keys import AccessKeys
 
-app = typer.Typer(add_completion=False, no_args_is_help=True)
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
 DirectoryArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Directory of the store.")]
 AccountOption = Annotated[

@@ -9,7 +9,7 @@ from neve.cli.output import OutputFormat, OutputOption, result_json, result_tabl
 from neve.cli.settings_options import load_settings
 from neve.settings import Settings
 
-app = typer.Typer(add_completion=False, no_args_is_help=True)
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
@@ -43,10 +43,9 @@ def show(
         )
         return
     rows = [
-        (name, "" if value is None else str(value), loaded.origins[name], _meaning(name))
-        for name, value in values.items()
+        (name, "" if value is None else str(value), loaded.origins[name]) for name, value in values.items()
     ]
-    result_table(("setting", "value", "from", "meaning"), rows)
+    result_table(("setting", "value", "from"), rows)
 
 
 def _meaning(name: str) -> str:

@@ -18,7 +18,7 @@ def init(
         str, typer.Option(help="What to call the account, for you to recognise it.")
     ] = "",
     region: Annotated[
-        str | None, typer.Option(help="Region that clients must sign for.  [default: us-east-1]")
+        str | None, typer.Option(help="Region that clients must sign for. (default: us-east-1)")
     ] = None,
     output: OutputOption = OutputFormat.TEXT,
 ) -> None:

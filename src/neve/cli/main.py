@@ -18,15 +18,16 @@ from neve.cli.exit_codes import CommandFailed, ExitCode
 from neve.cli.output import note, result
 from neve.errors import NeveError, StoreUnusable
 
-_SERVER: Final = "Server"
-_CLIENT: Final = "Client"
+_SERVER: Final = "Commands for a store and its server"
+_CLIENT: Final = "Commands for snapshots, of this server or any other that speaks the API"
 
 
 class LazyCommand(TyperCommand):
     """A subcommand known by name and help line; the rest is loaded when it is needed."""
 
-    def __init__(self, name: str, target: str, summary: str, panel: str) -> None:
-        super().__init__(name, help=summary, rich_help_panel=panel)
+    def __init__(self, name: str, target: str, summary: str, section: str) -> None:
+        super().__init__(name, help=summary)
+        self.section = section
         self._target = target
 
     def make_context(self, info_name: str | None, args: list[str], *more: Any, **extra: Any) -> Any:
@@ -41,14 +42,14 @@ class LazyCommand(TyperCommand):
 
 
 def _single(name: str | None, function: Callable[..., Any]) -> typer.Typer:
-    app = typer.Typer(add_completion=False)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(name)(function)
     return app
 
 
 COMMANDS: Final[Mapping[str, LazyCommand]] = {
-    name: LazyCommand(name, target, summary, panel)
-    for panel, name, target, summary in (
+    name: LazyCommand(name, target, summary, section)
+    for section, name, target, summary in (
         (_SERVER, "init", "neve.cli.init:init", "Make a store and a first account."),
         (_SERVER, "serve", "neve.cli.serve:serve", "Serve a store until told to stop."),
         (_SERVER, "config", "neve.cli.config:app", "Show the settings and where each came from."),
@@ -71,6 +72,14 @@ class LazyGroup(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> LazyCommand | None:  # noqa: ARG002
         return COMMANDS.get(cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """Write the list of commands, those for operators apart from those for users."""
+        for section in (_SERVER, _CLIENT):
+            with formatter.section(section):
+                formatter.write_dl(
+                    [(name, command.help) for name, command in COMMANDS.items() if command.section == section]
+                )
 
 
 def _show_version(wanted: bool) -> None:
@@ -97,6 +106,8 @@ def build() -> typer.Typer:
         name="neve",
         cls=LazyGroup,
         no_args_is_help=True,
+        # Plain help: rich takes longer to load than all the rest of it.
+        rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["--help", "-h"]},
     )

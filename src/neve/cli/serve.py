@@ -22,11 +22,11 @@ def serve(
     listen: Annotated[
         str | None,
         typer.Option(
-            metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.  [default: 127.0.0.1:9753]"
+            metavar="HOST:PORT", help="Where to listen; port 0 takes a free one. (default: 127.0.0.1:9753)"
         ),
     ] = None,
     region: Annotated[
-        str | None, typer.Option(help="Region that clients must sign for.  [default: as `neve init` said]")
+        str | None, typer.Option(help="Region that clients must sign for. (default: as `neve init` said)")
     ] = None,
     base_path: Annotated[str | None, typer.Option(help="Prefix of every path, such as /base.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
