@@ -15,7 +15,7 @@ Words and units
     block row      (snapshot, index) -> chunk row, and the SHA-256 that the completion's aggregate needs.
     hold           (snapshot, chunk row) for each block-map node that completing the snapshot made or found.
 
-Promises (checked against every implementation by `neve.testing.contracts`)
+Promises (checked against every implementation by `neve.testing.metadata_contract`)
     atomic         a method does all of what it says or, when it raises, none of it.
     durable        when a method that writes returns, its effect outlives a kill and a power cut.
     consistent     a read sees every write that returned before it began, and no half of one.

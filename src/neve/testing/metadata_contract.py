@@ -1,0 +1,49 @@
+"""The promises of `stores.metadata.contract`, as tests that every metadata store must pass.
+
+A backend joins by giving a `store` fixture an empty store of its own, created with `memory_metadata.FACTS`:
+
+    class TestMetadataStores(MetadataStoreContract):
+        pass
+"""
+
+import pytest
+
+from neve.stores.metadata.contract import MetadataStore
+from neve.testing.metadata_contract_chunks import (
+    BlockContract,
+    ChunkContract,
+    PagesContract,
+    ReservationContract,
+    SharingContract,
+)
+from neve.testing.metadata_contract_snapshots import (
+    AccountsContract,
+    ClientTokenContract,
+    CompletionContract,
+    DeletionContract,
+    ExpiryContract,
+    StartContract,
+    TagsContract,
+)
+from neve.testing.metadata_scene import Scene
+
+
+class MetadataStoreContract(
+    AccountsContract,
+    StartContract,
+    ClientTokenContract,
+    CompletionContract,
+    ExpiryContract,
+    DeletionContract,
+    TagsContract,
+    ReservationContract,
+    ChunkContract,
+    BlockContract,
+    PagesContract,
+    SharingContract,
+):
+    """All of them. `scene` is the backend's `store` with two accounts in it."""
+
+    @pytest.fixture
+    def scene(self, store: MetadataStore) -> Scene:
+        return Scene(store)
