@@ -1,6 +1,7 @@
 """ListSnapshotBlocks, ListChangedBlocks, GetSnapshotBlock: contract sections 6 and 7, row by row."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import pytest
 
@@ -119,7 +120,7 @@ def test_LIVE_LIVE2_a_page_token_forged_or_from_elsewhere_is_invalid(world: Worl
     snapshot_id = snapshot_of(world, dict.fromkeys(range(200), 2), parent=relative)
     for token in bad_page_tokens(world, snapshot_id, relative):
         assert token
-        assert refusal(lambda token=token: listed(world, snapshot_id, next_token=token)) == (
+        assert refusal(partial(listed, world, snapshot_id, next_token=token)) == (
             400, "INVALID_PAGE_TOKEN", f"The pagination token {token} is invalid.",
         )  # fmt: skip
 
@@ -166,7 +167,7 @@ def test_a_snapshot_that_does_not_exist_for_readers(world: World, make: Callable
     assert refusal(lambda: listed(world, snapshot_id)) == missing
     assert refusal(lambda: got(world, snapshot_id, 0, "forged")) == missing
     for first, second in ((snapshot_id, readable), (readable, snapshot_id)):
-        assert refusal(lambda first=first, second=second: changed(world, first, second)) == (
+        assert refusal(partial(changed, world, first, second)) == (
             404, "SNAPSHOT_NOT_FOUND", f"The snapshot '{first}' or '{second}' does not exist.",
         )  # fmt: skip
 
@@ -276,7 +277,7 @@ def test_LIVE_a_token_is_bound_to_snapshot_and_index(world: World) -> None:
         (parent, 2**31 - 1, token),
         (parent, 0, "garbage"),
     ]:
-        assert refusal(lambda s=snapshot_id, i=index, t=bad: got(world, s, i, t)) == (
+        assert refusal(partial(got, world, snapshot_id, index, bad)) == (
             400, "INVALID_BLOCK_TOKEN", f"The block token {bad} is invalid.",
         )  # fmt: skip
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from neve.domain.identities import SnapshotId
+from neve.domain.snapshots import CompletionClaim
 from neve.errors import (
     ConcurrentLimitExceededError,
     ConflictError,
@@ -65,8 +67,8 @@ def pending(world: World) -> str:
 
 def sealing(world: World) -> str:
     parent = world.start()
-    world.sealer.seal_waiting = lambda limit=16: 0  # type: ignore[method-assign]  # nobody finishes it
-    world.complete(parent, count=0)
+    claim = CompletionClaim(changed_blocks_count=0, aggregate=None)
+    world.metadata.accept_completion(ACCOUNT, SnapshotId(parent), claim, now_ms=world.clock.now_ms())
     return parent
 
 
