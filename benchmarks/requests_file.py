@@ -60,21 +60,23 @@ class Request:
 class Pool:
     """The file of random bytes, with one block of zeros at its end for bodies that are to cost no room."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, random_bytes: int = _POOL_BYTES) -> None:
+        assert random_bytes > BLOCK_BYTES + _STEP_BYTES
         self.path = path
-        self._data = os.urandom(_POOL_BYTES) + bytes(BLOCK_BYTES)
+        self._random_bytes = random_bytes
+        self._data = os.urandom(random_bytes) + bytes(BLOCK_BYTES)
         path.write_bytes(self._data)
         self._taken = 0
 
     def random_body(self) -> Body:
         """Return a body like no other."""
         self._taken += 1
-        return self._body(self._taken * _STEP_BYTES % (_POOL_BYTES - BLOCK_BYTES))
+        return self._body(self._taken * _STEP_BYTES % (self._random_bytes - BLOCK_BYTES))
 
     def sparse_body(self) -> Body:
         """Return a body like no other, that is all zeros but for its stamp."""
         self._taken += 1
-        return self._body(_POOL_BYTES)
+        return self._body(self._random_bytes)
 
     def _body(self, offset: int) -> Body:
         stamp = self._taken.to_bytes(8) + os.urandom(STAMP_BYTES - 8)
