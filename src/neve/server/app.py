@@ -86,7 +86,6 @@ class App:
         self._report(ConnectionRefused(peer=peer, status=malformed.status, why=str(malformed)))
         body = msgspec.json.encode({"message": f"The request cannot be read: {malformed}."})
         headers = [
-            ("x-amzn-RequestId", str(UUID(bytes=self._entropy.take(16), version=4))),
             ("x-amzn-ErrorType", _REFUSAL_CODES.get(malformed.status, _MALFORMED)),
             *([("Retry-After", "1")] if malformed.status == 503 else []),
         ]
@@ -122,7 +121,11 @@ class App:
         return self._json(503 if reason else 200, msgspec.json.encode(answer), [])
 
     def _json(self, status: int, body: bytes, headers: list[tuple[str, str]]) -> Response:
-        common = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        common = [
+            ("x-amzn-RequestId", str(UUID(bytes=self._entropy.take(16), version=4))),
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+        ]
         response = Response(status=status, headers=[*common, *headers], body=body)
         return dated(response, self._clock.now_ms())
 

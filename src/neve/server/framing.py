@@ -58,7 +58,7 @@ def framed(message: RawRequestMessage, peer: str) -> Framed:
         Malformed
     """
     if message.version not in {HttpVersion10, HttpVersion11}:
-        raise Malformed("this server speaks HTTP/1.1", status=505)
+        raise Malformed("this server speaks HTTP/1.1")
     if _TARGET.fullmatch(message.path) is None:
         raise Malformed("the request target must be a path")
     single = _single_headers(message)
@@ -104,7 +104,7 @@ def _body_framing(single: dict[bytes, bytes], *, chunks_allowed: bool) -> tuple[
         if length is not None:
             raise Malformed("Content-Length and Transfer-Encoding exclude each other")
         if encoding.lower() != b"chunked" or not chunks_allowed:
-            raise Malformed("the only transfer encoding is chunked, in HTTP/1.1", status=501)
+            raise Malformed("the only transfer encoding is chunked, in HTTP/1.1")
         return Framing.CHUNKED, 0
     if length is None:
         return Framing.NONE, 0
