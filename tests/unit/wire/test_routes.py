@@ -1,0 +1,112 @@
+"""Which operation a request line names (contract 1.2), and that everything else names none."""
+
+import pytest
+
+from neve.errors import CommonError
+from neve.messages.http import RequestHead
+from neve.wire.routes import EBS_OPERATIONS, Route, Service, route
+
+SNAPSHOT = "snap-0123456789abcdef0"
+
+
+def routed(line: str, *headers: tuple[str, str], base_path: str = "") -> Route:
+    method, _, raw_target = line.partition(" ")
+    head = RequestHead(method=method, raw_target=raw_target, headers=headers)
+    return route(head, base_path=base_path)
+
+
+def refusal(line: str, *headers: tuple[str, str], base_path: str = "") -> CommonError:
+    with pytest.raises(CommonError) as caught:
+        routed(line, *headers, base_path=base_path)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("line", "operation", "parameters"),
+    [
+        ("POST /snapshots", "StartSnapshot", {}),
+        (
+            f"PUT /snapshots/{SNAPSHOT}/blocks/5",
+            "PutSnapshotBlock",
+            {"snapshotId": SNAPSHOT, "blockIndex": "5"},
+        ),
+        (f"POST /snapshots/completion/{SNAPSHOT}", "CompleteSnapshot", {"snapshotId": SNAPSHOT}),
+        (f"GET /snapshots/{SNAPSHOT}/blocks?maxResults=100", "ListSnapshotBlocks", {"snapshotId": SNAPSHOT}),
+        (f"GET /snapshots/{SNAPSHOT}/changedblocks", "ListChangedBlocks", {"secondSnapshotId": SNAPSHOT}),
+        (
+            f"GET /snapshots/{SNAPSHOT}/blocks/5",
+            "GetSnapshotBlock",
+            {"snapshotId": SNAPSHOT, "blockIndex": "5"},
+        ),
+        ("GET /snapshots/completion/blocks", "ListSnapshotBlocks", {"snapshotId": "completion"}),
+    ],
+)
+def test_a_request_line_names_its_operation(line: str, operation: str, parameters: dict[str, str]) -> None:
+    assert routed(line) == Route(service=Service.EBS, operation=operation, path_parameters=parameters)
+
+
+def test_an_encoded_slash_stays_inside_its_segment() -> None:
+    found = routed("GET /snapshots/not%20a%2Fsnap/blocks")
+    assert found.path_parameters == {"snapshotId": "not a/snap"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "GET /snapshots", "PUT /snapshots", "POST /snapshots/", "POST /snapshots//", "POST /Snapshots",
+        "POST //snapshots", "POST /snapshots/completion", f"GET /snapshots/completion/{SNAPSHOT}",
+        f"PUT /snapshots/completion/{SNAPSHOT}", f"GET /snapshots/{SNAPSHOT}", f"DELETE /snapshots/{SNAPSHOT}/blocks/5",
+        f"HEAD /snapshots/{SNAPSHOT}/blocks", f"get /snapshots/{SNAPSHOT}/blocks",
+        f"GET /snapshots/{SNAPSHOT}/blocks/5/", f"GET /snapshots/{SNAPSHOT}/%62locks", f"GET /./snapshots/{SNAPSHOT}/blocks",
+        f"GET /x/../snapshots/{SNAPSHOT}/blocks", "POST /%73napshots", "GET /", "GET /?action=DescribeSnapshots",
+        "PUT /", "DELETE /?Action=DescribeSnapshots", "GET /favicon.ico", "POST /;x", "OPTIONS /snapshots",
+    ],
+)  # fmt: skip
+def test_another_request_line_names_none(line: str) -> None:
+    told = refusal(line)
+    assert (told.code, told.status) == ("UnknownOperationException", 404)
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["", "*", "snapshots", "http://ebs.example.test/snapshots", "/snapshots#x", "/snap shots", "/snapshots\x00",
+     "/snapshots\x7f", "/snapsh\u00f6ts", "/snapshots\udcff", "/snapshots\t", "/snapshots\n"],
+)  # fmt: skip
+def test_a_target_is_an_absolute_path_of_printable_ascii(target: str) -> None:
+    told = refusal(f"POST {target}")
+    assert (told.code, told.status) == ("MalformedHttpRequestException", 400)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["POST /", "POST /?x=1", "GET /?Action=DescribeSnapshots", "GET /?Version=1&%41ction=x", "GET /?Action"],
+)
+def test_the_root_is_ec2s(line: str) -> None:
+    found = routed(line)
+    assert found == Route(service=Service.EC2)
+    assert not found.carries_block
+
+
+def test_the_json_protocol_of_another_service_is_not_taken_for_ec2s() -> None:
+    told = refusal("POST /", ("X-Amz-Target", "TrentService.Decrypt"))
+    assert told.code == "UnknownOperationException"
+
+
+@pytest.mark.parametrize("path", ["/snapshots", "/", ""])
+def test_a_base_path_comes_before_every_path(path: str) -> None:
+    assert routed(f"POST /base{path}", base_path="/base").service in Service
+    assert refusal(f"POST {path or '/'}", base_path="/base").status == 404
+    assert refusal(f"POST /bass{path}", base_path="/base").status == 404
+
+
+def test_a_base_path_ends_where_a_segment_ends() -> None:
+    assert refusal("POST /basesnapshots", base_path="/base").status == 404
+
+
+def test_only_a_put_carries_a_block() -> None:
+    carrying = [
+        name
+        for name, operation in EBS_OPERATIONS.items()
+        if Route(service=Service.EBS, operation=name).carries_block
+    ]
+    assert carrying == ["PutSnapshotBlock"]
