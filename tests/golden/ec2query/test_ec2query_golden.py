@@ -1,0 +1,118 @@
+"""The forms and answers in this folder, against the messages they stand for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from neve.messages import ec2
+from neve.messages.ebs import Tag
+from neve.messages.http import RequestHead
+from neve.wire import ec2query, ec2xml
+
+FOLDER = Path(__file__).parent
+HEAD = RequestHead(method="POST", raw_target="/", headers=[])
+REQUEST_ID = "11112222-3333-4444-5555-666677778888"
+SNAPSHOT = "snap-0123456789abcdef0"
+
+REQUESTS: Mapping[str, tuple[str, ec2.Ec2Request]] = {
+    "describe-snapshots": (
+        "DescribeSnapshots",
+        ec2.DescribeSnapshotsRequest(
+            snapshot_ids=(SNAPSHOT,),
+            owner_ids=("self",),
+            restorable_by_user_ids=("all",),
+            filters=(ec2.Filter("status", ("completed", "pending")), ec2.Filter("tag:k", ("v*",))),
+        ),
+    ),
+    "delete-snapshot": ("DeleteSnapshot", ec2.DeleteSnapshotRequest(snapshot_id=SNAPSHOT, dry_run=True)),
+    "create-tags": (
+        "CreateTags",
+        ec2.CreateTagsRequest(resources=(SNAPSHOT,), tags=(Tag("k", ""), Tag("névé", "a b"))),
+    ),
+    "delete-tags": (
+        "DeleteTags",
+        ec2.DeleteTagsRequest(
+            resources=(SNAPSHOT,), tags=(ec2.TagSelector("k", None), ec2.TagSelector("k2", "x"))
+        ),
+    ),
+    "describe-tags": (
+        "DescribeTags",
+        ec2.DescribeTagsRequest(
+            filters=(ec2.Filter("resource-id", (SNAPSHOT,)),), max_results=5, next_token="0a1b"
+        ),
+    ),
+}
+STARTED_MS = 1_790_337_440_000
+RESPONSES: Mapping[str, tuple[str, ec2.Ec2Response]] = {
+    "describe-snapshots": (
+        "DescribeSnapshots",
+        ec2.DescribeSnapshotsResponse(
+            snapshots=(
+                ec2.SnapshotDescription(
+                    snapshot_id=SNAPSHOT,
+                    volume_id="vol-ffffffff",
+                    state="completed",
+                    state_message=None,
+                    start_time_ms=STARTED_MS + 570,
+                    progress="100%",
+                    owner_id="111122223333",
+                    volume_size=1,
+                    description="d & e",
+                    encrypted=False,
+                    kms_key_id=None,
+                    tags=(Tag("k", "v"),),
+                    storage_tier="standard",
+                    transfer_type="standard",
+                    completion_time_ms=STARTED_MS + 2001,
+                    full_snapshot_size_in_bytes=1_048_576,
+                ),
+                ec2.SnapshotDescription(
+                    snapshot_id="snap-0123456789abcdef1",
+                    volume_id="vol-ffffffff",
+                    state="error",
+                    state_message="Snapshot timed out",
+                    start_time_ms=STARTED_MS,
+                    progress="0%",
+                    owner_id="111122223333",
+                    volume_size=2,
+                    description="",
+                    encrypted=True,
+                    kms_key_id="arn:aws:kms:us-east-1:111122223333:key/1",
+                    tags=(),
+                    storage_tier="standard",
+                    transfer_type="standard",
+                    completion_time_ms=None,
+                    full_snapshot_size_in_bytes=None,
+                ),
+            ),
+            next_token="0a1b",
+        ),
+    ),
+    "delete-snapshot": ("DeleteSnapshot", ec2.VoidResponse()),
+    "describe-tags": (
+        "DescribeTags",
+        ec2.DescribeTagsResponse(
+            tags=(ec2.TagDescription(key="k", resource_id=SNAPSHOT, resource_type="snapshot", value="v"),),
+            next_token=None,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(REQUESTS))
+def test_a_form_decodes_to_its_message(name: str) -> None:
+    assert ec2query.decode(HEAD, (FOLDER / f"{name}.form").read_bytes()) == REQUESTS[name]
+
+
+@pytest.mark.parametrize("name", sorted(RESPONSES))
+def test_a_message_is_answered_as_written_down(name: str) -> None:
+    operation, message = RESPONSES[name]
+    declaration, *lines = (FOLDER / f"{name}.xml").read_text().splitlines()
+    expected = declaration + "\n" + "".join(line.strip() for line in lines)
+    assert ec2xml.encode(operation, message, REQUEST_ID).body.decode() == expected
+
+
+def test_everything_written_down_is_read() -> None:
+    assert {path.stem for path in FOLDER.glob("*.form")} == REQUESTS.keys()
+    assert {path.stem for path in FOLDER.glob("*.xml")} == RESPONSES.keys()
