@@ -16,13 +16,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from neve import limits
 from neve.domain.blocks import ZERO_CHUNK_ID, ChunkId, ChunkKind
 from neve.errors import ChunkDamaged, StoreUnusable
 from neve.storage.chunk_codec import PLAIN_BYTES_MAX, Encoded
 from neve.stores.metadata.contract import Encoding, SegmentName
 
 VERSION = 1
-ENTRIES_MAX = 65_536
+ENTRIES_MAX = 64 * limits.KIB
 """Part of the format, so that a reader knows how much memory a table can take (4.25 MiB)."""
 
 DOMAIN_UID_BYTES = 16

@@ -25,6 +25,7 @@ from typing import Annotated, Literal, Self
 
 import msgspec
 
+from neve import limits
 from neve.clock import Entropy
 from neve.domain.keyring import MASTER_KEY_BYTES
 from neve.errors import StoreUnusable
@@ -40,7 +41,7 @@ _KEY_FILE = "master.key"
 _STORE_ID_BYTES = 16
 _NOT_OURS = frozenset({"lost+found"})
 """What a new file system may contain and still be empty."""
-_SMALL_FILE_BYTES_MAX = 65_536
+_SMALL_FILE_BYTES_MAX = 64 * limits.KIB
 _KEY_TEXT = re.compile(rb"([0-9a-f]{64})\n?")
 
 
@@ -110,7 +111,7 @@ def create(
 
     Raises:
         StoreUnusable: the directory is not empty, or is in use, or cannot be written.
-        whatever `populate` raises.
+        whatever `populate` raises, an OSError as StoreUnusable.
     """
     files = files or SystemFileOperations()
     try:
@@ -118,7 +119,7 @@ def create(
         try:
             lock_descriptor = _lock(path)
         except OSError:
-            _remove_again(path, is_new=is_new)
+            _unlock_again(path, is_new=is_new)
             raise
         directory = StoreDirectory(
             path=path,
@@ -127,8 +128,12 @@ def create(
             lock_descriptor=lock_descriptor,
         )
         with directory:
-            # Somebody may have been faster between the first look and the lock.
-            _check_empty(path, files, besides=_NOT_OURS | {_LOCK_FILE})
+            try:
+                # Somebody may have been faster between the first look and the lock: then it is theirs.
+                _check_empty(path, files, besides=_NOT_OURS | {_LOCK_FILE})
+            except OSError:
+                _unlock_again(path, is_new=is_new)
+                raise
             try:
                 _fill(directory, populate, files)
             except BaseException:
@@ -206,6 +211,14 @@ def _write_file(path: Path, content: bytes, files: FileOperations) -> None:
         files.close(descriptor)
 
 
+def _unlock_again(path: Path, *, is_new: bool) -> None:
+    """Undo the lock and the directory, where that is all we know to be ours."""
+    with suppress(OSError):
+        (path / _LOCK_FILE).unlink(missing_ok=True)
+        if is_new:
+            path.rmdir()
+
+
 def _remove_again(path: Path, *, is_new: bool) -> None:
     """Remove what a failed `create` made, as far as that goes; the first failure is the one to report."""
     with suppress(OSError):
@@ -231,6 +244,8 @@ def _read_format(path: Path) -> str:
     except (FileNotFoundError, NotADirectoryError):
         raise StoreUnusable(_why_no_store(path)) from None
     try:
+        if len(content) > _SMALL_FILE_BYTES_MAX:
+            raise msgspec.DecodeError("it is far too long")
         claim = msgspec.json.decode(content, type=_Claim)
         if claim.format == _FORMAT and claim.version > VERSION:
             raise StoreUnusable(
@@ -291,7 +306,7 @@ def _read_master_key(file: Path) -> bytes:
 
 def _read_small(file: Path) -> bytes:
     with file.open("rb") as opened:
-        return opened.read(_SMALL_FILE_BYTES_MAX)
+        return opened.read(_SMALL_FILE_BYTES_MAX + 1)
 
 
 def _lock(path: Path) -> int:
