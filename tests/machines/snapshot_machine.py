@@ -51,7 +51,10 @@ class SnapshotMachine(RuleBasedStateMachine):
 
     make_stores: ClassVar[Callable[[], Stores]]
 
-    snapshots = Bundle("snapshots")
+    pending = Bundle("pending")
+    """Snapshots that were started and, as far as programs know, take blocks; some have timed out."""
+    sealed = Bundle("sealed")
+    """Snapshots that a right completion was accepted for."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,11 +76,11 @@ class SnapshotMachine(RuleBasedStateMachine):
 
     # --- starting
 
-    @rule(target=snapshots, timeout=st.sampled_from([10, 60]))
+    @rule(target=pending, timeout=st.sampled_from([10, 60]))
     def start(self, timeout: int) -> str:
         return self._started(self.world.start(timeout=timeout), None, timeout)
 
-    @rule(target=snapshots, parent=snapshots)
+    @rule(target=pending, parent=st.one_of(sealed, sealed, pending))
     def start_child(self, parent: str) -> object:
         if self.model[parent].state is not State.COMPLETED:
             with pytest.raises(RequestError):
@@ -95,7 +98,7 @@ class SnapshotMachine(RuleBasedStateMachine):
         )
         return snapshot_id
 
-    @rule(target=snapshots, name=st.sampled_from("ab"), description=st.sampled_from(["one", "two"]))
+    @rule(target=pending, name=st.sampled_from("ab"), description=st.sampled_from(["one", "two"]))
     def start_with_a_client_token(self, name: str, description: str) -> object:
         request = StartSnapshotRequest(volume_size=1, client_token=name, description=description)
         if name not in self.tokens:
@@ -113,61 +116,78 @@ class SnapshotMachine(RuleBasedStateMachine):
 
     # --- writing
 
-    @rule(snapshot_id=snapshots, index=indexes, fill=fills, times=st.integers(1, 2))
-    def put(self, snapshot_id: str, index: int, fill: int, times: int) -> None:
+    @rule(snapshot_id=pending, writes=st.lists(st.tuples(indexes, fills), min_size=1, max_size=6))
+    def put(self, snapshot_id: str, writes: list[tuple[int, int]]) -> None:
         modelled = self.model[snapshot_id]
-        if modelled.state is not State.PENDING:
-            with pytest.raises(RequestError):
-                self.world.put(snapshot_id, index, block(fill))
-            return
-        for _ in range(times):  # a client that lost the answer asks again
+        for index, fill in writes:
+            if modelled.state is not State.PENDING:
+                with pytest.raises(RequestError):
+                    self.world.put(snapshot_id, index, block(fill))
+                continue
             self.world.put(snapshot_id, index, block(fill))
-        modelled.written[index] = modelled.image[index] = block(fill)
-        modelled.last_write_ms = self.clock.now_ms()
+            modelled.written[index] = modelled.image[index] = block(fill)
+            modelled.last_write_ms = self.clock.now_ms()
 
-    @rule(snapshot_id=snapshots, index=indexes, fill=fills)
-    def put_with_a_wrong_checksum(self, snapshot_id: str, index: int, fill: int) -> None:
+    @rule(snapshot_id=pending, sealed_id=sealed, index=indexes, fill=fills)
+    def refused_puts(self, snapshot_id: str, sealed_id: str, index: int, fill: int) -> None:
+        with pytest.raises(RequestError):
+            self.world.put(sealed_id, index, block(fill))
         with pytest.raises(RequestError):
             self.world.put(snapshot_id, index, block(fill), checksum_of=block(fill + 1))
-
-    @rule(snapshot_id=snapshots, fill=fills)
-    def put_beyond_the_volume(self, snapshot_id: str, fill: int) -> None:
         with pytest.raises(RequestError):
             self.world.put(snapshot_id, 2048, block(fill))
 
     # --- completing
 
-    @rule(snapshot_id=snapshots, with_aggregate=st.booleans(), off_by=st.sampled_from([0, 0, 0, 1]))
-    def complete(self, snapshot_id: str, with_aggregate: bool, off_by: int) -> None:
+    @rule(target=sealed, snapshot_id=consumes(pending), with_aggregate=st.booleans())
+    def complete(self, snapshot_id: str, with_aggregate: bool) -> str:
         modelled = self.model[snapshot_id]
-        if modelled.state is State.DELETED:
-            with pytest.raises(RequestError):
-                self.world.complete(snapshot_id, count=0)
-            return
         aggregate = aggregate_of(modelled.written) if with_aggregate else None
-        ended = self.world.complete(snapshot_id, count=len(modelled.written) + off_by, aggregate=aggregate)
+        ended = self.world.complete(snapshot_id, count=len(modelled.written), aggregate=aggregate)
         if modelled.state is State.PENDING:
-            modelled.state = State.ERROR if off_by else State.COMPLETED
+            modelled.state = State.COMPLETED
         assert ended is modelled.state
+        return snapshot_id
 
-    @rule(snapshot_id=snapshots)
-    def complete_with_a_wrong_aggregate(self, snapshot_id: str) -> None:
-        modelled = self.model[snapshot_id]
-        if modelled.state is State.PENDING:
-            wrong = digest(b"wrong")
-            ended = self.world.complete(snapshot_id, count=len(modelled.written), aggregate=wrong)
-            assert ended is State.ERROR
-            modelled.state = State.ERROR
+    @rule(target=sealed, parent=sealed, writes=st.lists(st.tuples(indexes, fills), max_size=4))
+    def next_generation(self, parent: str, writes: list[tuple[int, int]]) -> object:
+        """What backups do day after day: the way to deep lineages, which single steps rarely find."""
+        child = self.start_child(parent)
+        if not isinstance(child, str):
+            return multiple()
+        self.put(child, writes)
+        return self.complete(child, with_aggregate=True)
+
+    @rule(snapshot_id=consumes(pending), off_by=st.sampled_from([0, 1]))
+    def complete_wrongly(self, snapshot_id: str, off_by: int) -> None:
+        wrong = None if off_by else digest(b"wrong")
+        count = len(self.model[snapshot_id].written) + off_by
+        assert self.world.complete(snapshot_id, count=count, aggregate=wrong) is State.ERROR
+        self.model[snapshot_id].state = State.ERROR
+
+    @rule(snapshot_id=sealed, count=st.integers(0, 3))
+    def complete_again(self, snapshot_id: str, count: int) -> None:
+        assert self.world.complete(snapshot_id, count=count) is self.model[snapshot_id].state
 
     # --- taking away, time, trouble
 
-    @rule(snapshot_id=consumes(snapshots))
+    @rule(snapshot_id=consumes(sealed))
     def delete(self, snapshot_id: str) -> None:
-        if self.model[snapshot_id].state is not State.DELETED:
-            self.world.delete(snapshot_id)
+        self.world.delete(snapshot_id)
         self.model[snapshot_id].state = State.DELETED
+        with pytest.raises(RequestError):
+            self.world.listed(snapshot_id)
+        with pytest.raises(RequestError):
+            self.world.start(parent=snapshot_id)
 
-    @rule(minutes=st.sampled_from([1, 5, 11, 61]), swept=st.booleans())
+    @rule(snapshot_id=consumes(pending))
+    def delete_pending(self, snapshot_id: str) -> None:
+        self.world.delete(snapshot_id)
+        self.model[snapshot_id].state = State.DELETED
+        with pytest.raises(RequestError):
+            self.world.put(snapshot_id, 0, block(1))
+
+    @rule(minutes=st.sampled_from([1, 5, 5, 11]), swept=st.booleans())
     def time_passes(self, minutes: int, swept: bool) -> None:
         self.clock.advance(minutes=minutes)
         for modelled in self.model.values():
@@ -193,7 +213,7 @@ class SnapshotMachine(RuleBasedStateMachine):
             if each.state is not State.DELETED
         }
 
-    @rule(snapshot_id=snapshots, page_size=page_sizes)
+    @rule(snapshot_id=sealed, page_size=page_sizes)
     def every_completed_snapshot_reads_as_the_model_says(self, snapshot_id: str, page_size: int) -> None:
         modelled = self.model[snapshot_id]
         if modelled.state is not State.COMPLETED:
@@ -206,13 +226,26 @@ class SnapshotMachine(RuleBasedStateMachine):
         record = self.world.metadata.snapshot(ACCOUNT, SnapshotId(snapshot_id))
         assert record.block_count == len(modelled.image)
 
-    @rule(first=snapshots, second=snapshots, page_size=page_sizes)
-    def changed_blocks_are_where_the_images_differ(self, first: str, second: str, page_size: int) -> None:
-        one, two = self.model[first], self.model[second]
-        if State.COMPLETED is not one.state or State.COMPLETED is not two.state or one.lineage != two.lineage:
+    @rule(first=sealed, second=sealed)
+    def unrelated_snapshots_cannot_be_compared(self, first: str, second: str) -> None:
+        if self.model[first].lineage != self.model[second].lineage:
             with pytest.raises(RequestError):
                 self.world.changed(first, second)
+
+    @rule(first=sealed, pick=st.integers(0, 5), page_size=page_sizes)
+    def changed_blocks_are_where_the_images_differ(self, first: str, pick: int, page_size: int) -> None:
+        one = self.model[first]
+        relatives = [
+            snapshot_id
+            for snapshot_id, each in self.model.items()
+            if each.state is State.COMPLETED and each.lineage == one.lineage
+        ]
+        if one.state is not State.COMPLETED:
+            with pytest.raises(RequestError):
+                self.world.changed(first, first)
             return
+        second = relatives[pick % len(relatives)]
+        two = self.model[second]
         changed = self.world.changed(first, second, page_size=page_size)
         assert {
             index: (
@@ -226,7 +259,7 @@ class SnapshotMachine(RuleBasedStateMachine):
             if one.image.get(index) != two.image.get(index)
         }
 
-    @rule(snapshot_id=snapshots, index=indexes)
+    @rule(snapshot_id=sealed, index=indexes)
     def a_token_reads_nothing_else(self, snapshot_id: str, index: int) -> None:
         for token_index, token in (
             self.world.listed(snapshot_id) if self.model[snapshot_id].state is State.COMPLETED else {}

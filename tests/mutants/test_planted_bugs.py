@@ -175,20 +175,22 @@ def test_the_machine_catches(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> N
     plant(monkeypatch)
     search = settings(
         max_examples=1000,
-        stateful_step_count=40,
+        stateful_step_count=30,
         phases=[Phase.generate],
         report_multiple_bugs=False,
         derandomize=True,
         print_blob=False,
         database=None,
     )
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - whichever way the bug shows
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - an assertion, or pytest's own Failed
         run_state_machine_as_test(Machine, settings=search)
-    assert not isinstance(caught.value, AttributeError | TypeError), "the bug itself is broken"
+    assert not isinstance(caught.value, AttributeError | TypeError | KeyboardInterrupt), (
+        "the bug itself is broken"
+    )
 
 
 def test_without_a_planted_bug_the_same_search_finds_nothing() -> None:
     search = settings(
-        settings.default, max_examples=100, stateful_step_count=40, derandomize=True, database=None
+        settings.default, max_examples=100, stateful_step_count=30, derandomize=True, database=None
     )
     run_state_machine_as_test(Machine, settings=search)
