@@ -17,6 +17,8 @@ class ExitCode(IntEnum):
     """The store cannot be opened as it is: no store, damaged, of a newer version, or in use."""
     UNREACHABLE = 5
     """The service did not answer, or is too busy; the same command may work later."""
+    TIMED_OUT = 6
+    """What was waited for had not happened when the time for it was over."""
     INTERRUPTED = 130
     """Interrupted by the user: 128 + SIGINT, as shells have it."""
 

@@ -96,7 +96,7 @@ def neve(
     """Self-hosted block snapshots that speak the Amazon EBS direct APIs.
 
     Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 refused by the service, 4 store unusable,
-    5 service unreachable or busy, 130 interrupted.
+    5 service unreachable or busy, 6 waited too long, 130 interrupted.
     """
 
 
@@ -154,6 +154,8 @@ def _code_of(error: NeveError) -> ExitCode:
         return ExitCode.UNREACHABLE
     if isinstance(error, client.NotConfigured):
         return ExitCode.USAGE
+    if isinstance(error, client.WaitTimedOut):
+        return ExitCode.TIMED_OUT
     return ExitCode.FAILURE
 
 

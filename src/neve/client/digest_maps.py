@@ -6,7 +6,7 @@ snapshot never changes, so what was learnt of one stays true; a map is a cache a
 
 A file is read and written from its beginning to its end, never searched. Integers are big-endian:
 
-    header   "neve-dm1"   u32 block size   u32 volume size in GiB   u8 length, snapshot id    32 bytes SHA-256
+    header   "neve-dm1"   u32 block size   u32 volume size in GiB   u8 length, name           32 bytes SHA-256
     page     u16 count (1 … 1024)   count times u32 index, then 32-byte digest              32 bytes SHA-256
     end      u16 0                                                                            32 bytes SHA-256
 
@@ -95,9 +95,14 @@ class DigestMaps:
                 total -= status.st_size
 
     def _path(self, snapshot_id: str) -> Path:
-        known = _SNAPSHOT_ID.fullmatch(snapshot_id) is not None
-        # An id that could climb out of the folder has no map; the name is one that is never written.
-        return self._folder / (snapshot_id + _SUFFIX if known else "none")
+        return self._folder / (_name(snapshot_id) + _SUFFIX)
+
+
+def _name(snapshot_id: str) -> str:
+    """Return what a snapshot is called in the cache: its id, unless that could climb out of the folder."""
+    if _SNAPSHOT_ID.fullmatch(snapshot_id):
+        return snapshot_id
+    return hashlib.sha256(snapshot_id.encode()).hexdigest()
 
 
 class MapReader:
@@ -114,7 +119,7 @@ class MapReader:
         head = self._read(len(_MAGIC) + 9)
         name = self._read(head[-1])
         self._check(head + name)
-        if head[:12] != _MAGIC + block_bytes.to_bytes(4) or name != snapshot_id.encode():
+        if head[:12] != _MAGIC + block_bytes.to_bytes(4) or name != _name(snapshot_id).encode():
             raise MapDamaged
         self.volume_gib = int.from_bytes(head[12:16])
 
@@ -169,7 +174,7 @@ class MapWriter:
         self._indexes = bytearray()
         self._digests = bytearray()
         self._file: BinaryIO | None = None
-        name = snapshot_id.encode()
+        name = _name(snapshot_id).encode()
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._file = self._partial.open("xb")

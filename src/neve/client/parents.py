@@ -4,7 +4,7 @@ From a digest map nothing needs to be read. Without one, the service lists the b
 to be compared: right with every service, at the price of reading the parent once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from neve.client.context import ClientContext
@@ -15,12 +15,13 @@ from neve.client.reading import list_blocks
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parent:
-    """What an upload builds on. `blocks` ascends and can be walked once."""
+    """What an upload builds on. `blocks` ascends and can be walked once; the upload closes it."""
 
     snapshot_id: str
     """Empty: nothing."""
     volume_gib: int
     blocks: Iterator[KnownBlock | ListedBlock]
+    close: Callable[[], None] = lambda: None
 
 
 def no_parent() -> Parent:
@@ -46,6 +47,7 @@ def open_parent(client: ClientContext, snapshot_id: str) -> Parent:
         snapshot_id=snapshot_id,
         volume_gib=known.volume_gib,
         blocks=_remembered(client, snapshot_id, known),
+        close=known.close,
     )
 
 
@@ -65,7 +67,5 @@ def _remembered(
         )
     else:
         return
-    finally:
-        known.close()
     client.maps.forget(snapshot_id)
     yield from list_blocks(client, snapshot_id, starting_at=reached + 1).blocks

@@ -101,6 +101,13 @@ def upload(client: ClientContext, source: Source, parent: Parent, order: UploadO
         SourceUnusable, ClientError, KeyboardInterrupt: with a note on what became of the snapshot.
     """
     try:
+        return _upload(client, source, parent, order)
+    finally:
+        parent.close()
+
+
+def _upload(client: ClientContext, source: Source, parent: Parent, order: UploadOrder) -> UploadReport:
+    try:
         volume_gib = plan.volume_gib_for(
             source.size_bytes, client.gib_bytes, wanted_gib=order.volume_gib, parent_gib=parent.volume_gib
         )
