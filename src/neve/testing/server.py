@@ -12,10 +12,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from neve.assemble import create_store
+
+REGION: Final = "us-east-1"
 _ENDPOINT: Final = re.compile(r"export AWS_ENDPOINT_URL_EBS=(http://127\.0\.0\.1:([0-9]+)\S*)")
 _READY: Final = "# Ready:"
 _STOP_S_MAX: Final = 60
@@ -41,12 +45,14 @@ class ServerProcess:
         self.endpoint = ""
         credentials = directory.parent / f"{directory.name}.json"
         if not directory.exists():
-            credentials.write_text(self._run("init", str(directory), "--output", "json").stdout)
-        made = json.loads(credentials.read_text())
-        self.account_id: str = made["account_id"]
-        self.access_key_id: str = made["access_key_id"]
-        self.secret_access_key: str = made["secret_access_key"]
-        self.region: str = made["region"]
+            # What `neve init` does, without a process of its own.
+            made = create_store(directory, account_name="", region=REGION)
+            credentials.write_text(json.dumps(asdict(made)))
+        found: dict[str, str] = json.loads(credentials.read_text())
+        self.account_id = found["account_id"]
+        self.access_key_id = found["access_key_id"]
+        self.secret_access_key = found["secret_access_key"]
+        self.region = REGION
 
     # --- its life
 
@@ -156,11 +162,6 @@ class ServerProcess:
         """Return the events of this name from its log, over all its lives."""
         lines = (json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{"))
         return [line for line in lines if line["event"] == name]
-
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603 - our own program
-            [*_COMMAND, *arguments], env=self._environment, check=True, capture_output=True, text=True
-        )
 
 
 def read_all(connection: socket.socket) -> bytes:
