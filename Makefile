@@ -50,6 +50,7 @@ serve: $(STAMP) ## a server on loopback with throw-away data, and the credential
 .PHONY: docs
 docs: $(STAMP) ## make the generated parts of docs/ again and run every example
 	@$(BIN)/python -m tools.draw_states
+	$(BIN)/python -m tools.paste_help
 	$(BIN)/pytest tests/docs $(ARGS)
 
 .PHONY: lock

@@ -6,10 +6,12 @@ hold ends the run with status 1.
 """
 
 import hashlib
+import os
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -20,13 +22,15 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from demo import image, writing
-from demo.server import NEVE, Server, point_aws_clients_at, stored_bytes
 from demo.stage import ClaimBroken, Stage, mib
+from demo.surroundings import NEVE, aws_settings, stored_bytes, with_nothing_of_the_users
+from neve.testing.server import ServerDied, ServerProcess
 
 SEED = 20
 """The same random bytes on every run, so that two runs can be compared."""
 INTERRUPTED_BLOCKS = 320
 KILL_AFTER_BLOCKS = 120
+LOG_LINES = 10
 
 
 class Demo:
@@ -36,7 +40,7 @@ class Demo:
         self.stage = stage
         self.folder = folder
         self.store = folder / "store"
-        self.server = Server(self.store, folder / "server.log")
+        self.server = ServerProcess(self.store)
         self.chance = Random(SEED)
         self.first_image, self.second_image = folder / "disk-1.img", folder / "disk-2.img"
 
@@ -47,7 +51,7 @@ class Demo:
         ebs, ec2 = boto3.client("ebs"), boto3.client("ec2")
         parent = self.write_with_boto3(ebs, ec2)
         child = self.upload_child(parent)
-        self.compare(parent, child)
+        self.compare(ebs, parent, child)
         self.download(parent, child)
         self.kill_midway(ec2)
         self.stop_server()
@@ -55,13 +59,14 @@ class Demo:
     def start_server(self) -> None:
         stage, server = self.stage, self.server
         with stage.step("A server on a throw-away store"):
-            stage.say(f"$ neve init {self.store.name}")
-            environment = server.init()
-            point_aws_clients_at(environment)
-            stage.say(f"$ neve serve {self.store.name} --listen 127.0.0.1:{server.port}")
-            seconds = server.start()
-            stage.say(f"It takes requests after {seconds:.1f} s.", "All that clients get to know:")
-            stage.say(*(f"  {name}={_shown(name, value)}" for name, value in environment.items()))
+            stage.say("$ neve init store", "$ neve serve store")
+            server.start()
+            settings = aws_settings(server)
+            environment = with_nothing_of_the_users(settings)
+            os.environ.clear()
+            os.environ.update(environment)
+            stage.say("All that clients get to know:")
+            stage.say(*(f"  {name}={_shown(name, value)}" for name, value in settings.items()))
 
     def make_images(self) -> None:
         stage = self.stage
@@ -99,9 +104,7 @@ class Demo:
         stage = self.stage
         with stage.step("Upload disk-2.img with neve's own command, as a child of the first"):
             before = stored_bytes(self.store)
-            child = self._neve("upload", str(self.second_image), "--parent", parent, "--wait").splitlines()[
-                -1
-            ]
+            child = self._neve("upload", str(self.second_image), "--parent", parent, "--wait")[-1]
             grown = stored_bytes(self.store) - before
             stage.say(f"the child is {child}; the store grew by {mib(grown)}")
             full = self.second_image.stat().st_blocks * 512
@@ -114,12 +117,12 @@ class Demo:
             )
         return child
 
-    def compare(self, parent: str, child: str) -> None:
+    def compare(self, ebs: Any, parent: str, child: str) -> None:
         stage = self.stage
         with stage.step("What changed between the two"):
-            listed = self._neve("diff", parent, child).splitlines()
+            listed = self._neve("diff", parent, child)
             stage.say(*listed[:12], *([f"… and {len(listed) - 12} more lines"] if len(listed) > 12 else []))
-            changed = boto3.client("ebs").list_changed_blocks(FirstSnapshotId=parent, SecondSnapshotId=child)
+            changed = ebs.list_changed_blocks(FirstSnapshotId=parent, SecondSnapshotId=child)
             indexes = [block["BlockIndex"] for block in changed["ChangedBlocks"]]
             stage.claim(
                 f"the list names exactly the {len(indexes)} blocks in which the two images differ",
@@ -141,9 +144,10 @@ class Demo:
             for snapshot_id, original in ((parent, self.first_image), (child, self.second_image)):
                 restored = original.with_suffix(".restored")
                 self._neve("download", snapshot_id, str(restored))
-                expected, found = _sha256(original), _sha256(restored)
-                stage.say(f"{original.name}  {expected}", f"{restored.name[:10]}  {found}")
-                stage.claim(f"{original.name} came back byte for byte", holds=expected == found)
+                written, read = _sha256(original), _sha256(restored)
+                stage.say(f"SHA-256 written    {written}", f"SHA-256 read back  {read}")
+                stage.claim(f"{original.name} came back byte for byte", holds=written == read)
+                stage.claim("and its file system is clean (e2fsck)", holds=image.is_clean(restored))
                 restored.unlink()
 
     def kill_midway(self, ec2: Any) -> None:
@@ -162,7 +166,11 @@ class Demo:
                 f"killed with {len(acknowledged)} of {len(blocks)} blocks acknowledged",
                 holds=KILL_AFTER_BLOCKS <= len(acknowledged) < len(blocks),
             )
-            stage.say(f"started again, without any repair: it takes requests after {server.start():.1f} s")
+            started = time.monotonic()
+            server.start()
+            stage.say(
+                f"started again, nothing repaired: it took requests after {time.monotonic() - started:.1f} s"
+            )
             rest = [(index, data) for index, data in blocks.items() if index not in acknowledged]
             stage.say(f"sending only the {len(rest)} blocks that were not acknowledged, then completing")
             digests = acknowledged | writing.put_all(ebs, snapshot_id, rest)
@@ -195,12 +203,15 @@ class Demo:
 
     def stop_server(self) -> None:
         with self.stage.step("Stop the server, politely this time"):
-            self.stage.claim("it ends with status 0", holds=self.server.stop() == 0)
+            self.stage.claim("it ends with status 0", holds=self.server.terminate() == 0)
 
-    def _neve(self, *arguments: str) -> str:
-        """Run one of neve's commands as a user would; return what it printed."""
+    def _neve(self, *arguments: str) -> list[str]:
+        """Run one of neve's commands as a user would; return the lines of its result."""
         self.stage.say("$ neve " + " ".join(word.replace(f"{self.folder}/", "") for word in arguments))
-        return subprocess.run([NEVE, *arguments], check=True, text=True, stdout=subprocess.PIPE).stdout
+        done = subprocess.run([NEVE, *arguments], check=False, text=True, capture_output=True)
+        self.stage.say(*done.stderr.splitlines())
+        done.check_returncode()
+        return done.stdout.splitlines()
 
 
 def _shown(name: str, value: str) -> str:
@@ -219,13 +230,20 @@ def main() -> int:
         demo = Demo(stage, Path(folder))
         try:
             demo.run()
-        except ClaimBroken as broken:
+        except (ClaimBroken, ServerDied, image.ToolFailed, subprocess.CalledProcessError) as broken:
             print(f"\n✗ NOT SO: {broken}", file=sys.stderr)
+            print(_last_lines(demo.server.log), file=sys.stderr)
             return 1
         finally:
-            demo.server.stop()
+            demo.server.terminate()
     stage.close()
     return 0
+
+
+def _last_lines(log: Path) -> str:
+    """Return the end of the server's log, for whoever has to find out why."""
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    return "\n".join(["The server's last lines:", *lines[-LOG_LINES:]])
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ CHECKS: Mapping[str, Sequence[str | Path]] = {
     "lint": [BIN / "ruff", "check", "--quiet"],
     "format": [BIN / "ruff", "format", "--check", "--quiet"],
     "tidy": [sys.executable, "-m", "tools.tidy"],
-    "states.svg": [sys.executable, "-m", "tools.draw_states", "--check"],
+    "docs/commands.md": [sys.executable, "-m", "tools.paste_help", "--check"],
+    "docs/states.svg": [sys.executable, "-m", "tools.draw_states", "--check"],
 }
 SIDE_BY_SIDE = 2
 """The smallest machine this is meant for has two cores."""

@@ -18,15 +18,11 @@ def main(arguments: list[str]) -> int:
     listen = arguments[0] if arguments else LISTEN
     with tempfile.TemporaryDirectory(prefix="neve-serve-") as folder:
         store = Path(folder) / "store"
-        init = subprocess.run(
-            [NEVE, "init", store, "--output", "json"], check=True, stdout=subprocess.PIPE, text=True
-        )
-        made = json.loads(init.stdout)
-        print("# Everything below is gone when this server stops. Paste into another terminal:")
-        print(f"export AWS_ENDPOINT_URL=http://{listen}")
+        init: list[str | Path] = [NEVE, "init", store, "--output", "json"]
+        made = json.loads(subprocess.run(init, check=True, stdout=subprocess.PIPE).stdout)
+        print("# Everything below is gone when this server stops. Paste these and the next lines elsewhere:")
         print(f"export AWS_ACCESS_KEY_ID={made['access_key_id']}")
-        print(f"export AWS_SECRET_ACCESS_KEY={made['secret_access_key']}")
-        print(f"export AWS_REGION={made['region']} AWS_DEFAULT_REGION={made['region']}", flush=True)
+        print(f"export AWS_SECRET_ACCESS_KEY={made['secret_access_key']}", flush=True)
         server = subprocess.Popen([NEVE, "serve", store, "--listen", listen])
         while True:
             try:

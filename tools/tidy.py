@@ -52,12 +52,13 @@ UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.}~*-])/(?:root|home|Users|work)/\w*")
 URL_HOST = re.compile(r"\w+://(?:[^\s/@\"'`]*@)?([\w.-]+)")
 KNOWN_HOSTS = re.compile(
-    r"127\.0\.0\.1|[\w-]+|([\w-]+\.)*example(\.com|\.org|\.net)?"  # this machine, and names that lead nowhere
+    r"127\.0\.0\.1|[\w-]+|([\w-]+\.)+(test|example|invalid)|([\w-]+\.)*example\.(com|org|net)"  # this machine, and names that lead nowhere
     r"|docs\.aws\.amazon\.com|([\w-]+\.)*amazonaws\.com|internal\.amazon\.com"  # the service and its names
     r"|www\.w3\.org|keepachangelog\.com|semver\.org|www\.apache\.org|github\.com"
 )
 """Hosts a reader may be sent to. No package index is one: whoever installs has settings of their own."""
 
+ENTRY_POINT = re.compile(r'"(neve(?:\.\w+)+):\w+"')
 TREE_LINE = re.compile(r"^(?P<indent>(?:[│ ] {3})*)(?:[├└]── )(?P<name>\S+)(?: {2,}(?P<caption>\S.*))?$")
 
 
@@ -296,13 +297,15 @@ def _tree(lines: Sequence[str]) -> Iterator[tuple[int, Path, str]]:
 
 def dead_modules(sources: Mapping[Path, Source]) -> Iterator[Finding]:
     """Refuse modules of the package that no other module of it imports and no command starts."""
-    project = sources.get(Path("pyproject.toml"))
     product = {path: source for path, source in sources.items() if source.is_product and source.is_python}
-    imported = {name for source in product.values() for name in _imports(source)}
+    used = {name for source in product.values() for name in _imports(source)}
+    project = sources.get(Path("pyproject.toml"))
+    for source in [*product.values(), *([project] if project else [])]:
+        used |= set(ENTRY_POINT.findall(source.text))
     for path in sorted(product):
         name = _module_name(path)
-        started = path.name in {"__init__.py", "__main__.py"} or (project and f'"{name}:' in project.text)
-        if not started and name not in imported and not path.is_relative_to(FOR_TESTS):
+        is_exempt = path.name in {"__init__.py", "__main__.py"} or path.is_relative_to(FOR_TESTS)
+        if name not in used and not is_exempt:
             yield Finding(path, 1, f"{name}: nothing in the package imports it; use it or delete it")
 
 
