@@ -292,6 +292,8 @@ class Committer:
         try:
             result = self._metadata.publish(batch, now_ms=self._clock.now_ms())
         except ReservationCancelled as error:
+            with self._naming:
+                self._names.clear()  # reserved together with this one, they are as likely to be cancelled
             raise StoreUnavailable("the segment's name was taken back before it was published") from error
         self._count(entries, batch)
         blocks, holds = iter(result.blocks), iter(result.holds)
