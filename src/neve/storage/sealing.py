@@ -43,17 +43,6 @@ class Sealer:
         self._clock = clock
         self._limits = limits
 
-    def seal_waiting(self, *, limit: int = 16) -> int:
-        """Finish up to `limit` accepted completions, oldest first; return how many there were.
-
-        Raises:
-            StoreError: the one it is about stays sealing; call again.
-        """
-        waiting = self._metadata.sealing(limit=limit)
-        for snapshot in waiting:
-            self.seal(snapshot)
-        return len(waiting)
-
     def seal(self, snapshot: Snapshot) -> None:
         """Finish one completion: it ends completed, or in error if the claim does not fit.
 

@@ -176,9 +176,10 @@ class World:
         return self.metadata.snapshot(ACCOUNT, SnapshotId(snapshot_id)).state
 
     def seal(self) -> None:
-        """Finish every accepted completion."""
-        while self.sealer.seal_waiting():
-            pass
+        """Finish every accepted completion, oldest first."""
+        while waiting := self.metadata.sealing(limit=16):
+            for snapshot in waiting:
+                self.sealer.seal(snapshot)
 
     def delete(self, snapshot_id: str) -> None:
         """Delete a snapshot."""

@@ -81,13 +81,6 @@ def test_rows_are_read_in_slices(make_world: Callable[..., World], monkeypatch: 
     assert max(sizes) <= 8
 
 
-def test_several_completions_are_finished_in_order_of_start(world: World) -> None:
-    waiting = [accepted(world, [index]) for index in range(5)]
-    assert [str(each.snapshot_id) for each in world.metadata.sealing(limit=10)] == waiting
-    assert world.sealer.seal_waiting(limit=2) == 2
-    assert [state(world, each) for each in waiting] == [State.COMPLETED] * 2 + [State.SEALING] * 3
-
-
 def test_a_damaged_node_of_the_parent_leaves_the_child_sealing_and_is_reported(world: World) -> None:
     parent = accepted(world, INDEXES)
     world.seal()
