@@ -63,6 +63,7 @@ def test_the_page_exports_what_init_and_serve_print(reader: Reader) -> None:
     assert f"neve serve store --listen {ADDRESS}" in start
 
 
+@pytest.mark.slow
 def test_the_commands_do_what_the_page_says(reader: Reader) -> None:
     commands = [*blocks_with("neve upload"), *blocks_with("aws ec2")]
     assert len(commands) == 3

@@ -111,7 +111,11 @@ def test_other_paths_are_left_alone(text: str) -> None:
 def test_a_host_is_known_or_refused() -> None:
     known = "http://127.0.0.1:9753 https://user@backup.example.com/x https://ebs.us-east-1.amazonaws.com."
     assert list(check_file(Source(Path("README.md"), known))) == []
-    [finding] = check_file(Source(Path("README.md"), "http://packages.python.net/simple http://localhost http://ebs.example.test"))
+    [finding] = check_file(
+        Source(
+            Path("README.md"), "http://packages.python.net/simple http://localhost http://ebs.example.test"
+        )
+    )
     assert finding.text.startswith("packages.python.net: ")
 
 
