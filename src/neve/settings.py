@@ -53,114 +53,124 @@ class Settings(BaseModel):
     # --- where, and as what
 
     listen: str = Field(
-        "127.0.0.1:9753",
+        default="127.0.0.1:9753",
         pattern=r"^(\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+):[0-9]{1,5}$",
         description="Address and port to listen on, `host:port` or `[ipv6]:port`. Port 0 takes a free one.",
     )
     region: str = Field(
-        "us-east-1",
+        default="us-east-1",
         pattern=r"^[a-z0-9-]{1,32}$",
         description="Region that clients must sign for. `neve init` writes it into the store's settings file.",
     )
     base_path: str = Field(
-        "",
+        default="",
         pattern=r"^(/[A-Za-z0-9._~-]+)*$",
         description="Prefix of every path, for an endpoint URL such as `http://host/base`. Empty for none.",
     )
     master_key_file: Path | None = Field(
-        None,
+        default=None,
         description="File with the store's master key, if it is not kept in the store directory itself.",
     )
 
     # --- what is logged
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least level that is logged; each request is one line of level `info`."
+        default="info", description="Least level that is logged; each request is one line of level `info`."
     )
     log_format: Literal["auto", "json", "console"] = Field(
-        "auto", description="Form of log lines; `auto` is `console` on a terminal and `json` elsewhere."
+        default="auto",
+        description="Form of log lines; `auto` is `console` on a terminal and `json` elsewhere.",
     )
 
     # --- how much at once
 
     request_threads: Positive = Field(
-        64, description="Requests worked on at once; as many more as there are connections wait their turn."
+        default=64,
+        description="Requests worked on at once; as many more as there are connections wait their turn.",
     )
-    connections_max: Positive = Field(512, description="Open connections; one more is closed at once.")
+    connections_max: Positive = Field(
+        default=512, description="Open connections; one more is closed at once."
+    )
     body_bytes_in_flight_max: Positive = Field(
-        64 * MIB,
+        default=64 * MIB,
         description="Request bodies held in memory at once; a request past it is answered 503 with Retry-After.",
     )
 
     # --- how long
 
     header_deadline_s: Seconds = Field(
-        10, description="Time for a request's head, from its first byte; then the connection is closed."
+        default=10.0,
+        description="Time for a request's head, from its first byte; then the connection is closed.",
     )
     body_deadline_s: Seconds = Field(
-        30, description="Time for a request's body or for taking an answer, before the time its size adds."
+        default=30.0,
+        description="Time for a request's body or for taking an answer, before the time its size adds.",
     )
     body_bytes_per_s_min: Positive = Field(
-        64 * KIB, description="Slowest transfer that is waited for: a body adds its size divided by this."
+        default=64 * KIB,
+        description="Slowest transfer that is waited for: a body adds its size divided by this.",
     )
-    keep_alive_s: Seconds = Field(75, description="Time a connection may stay open without a request.")
+    keep_alive_s: Seconds = Field(
+        default=75.0, description="Time a connection may stay open without a request."
+    )
     shutdown_grace_s: Seconds = Field(
-        30, description="Time for requests in flight to finish when the server is told to stop."
+        default=30.0, description="Time for requests in flight to finish when the server is told to stop."
     )
 
     # --- signatures and tokens
 
     clock_skew_ebs_s: Count = Field(
-        300, description="How far a signature's time may be from the server's, for the EBS direct APIs."
+        default=300,
+        description="How far a signature's time may be from the server's, for the EBS direct APIs.",
     )
-    clock_skew_ec2_s: Count = Field(900, description="The same for the EC2 calls.")
-    block_token_age_s: Positive = Field(7 * 24 * 3600, description="How long a block token is valid.")
-    page_token_age_s: Positive = Field(3600, description="How long a page token is valid.")
+    clock_skew_ec2_s: Count = Field(default=900, description="The same for the EC2 calls.")
+    block_token_age_s: Positive = Field(default=7 * 24 * 3600, description="How long a block token is valid.")
+    page_token_age_s: Positive = Field(default=3600, description="How long a page token is valid.")
 
     # --- quotas and rates, per account
 
     pending_snapshots_max: Count = Field(
-        100, description="Pending snapshots an account may have. 0 is no limit."
+        default=100, description="Pending snapshots an account may have. 0 is no limit."
     )
-    snapshots_max: Count = Field(0, description="Snapshots an account may have. 0 is no limit.")
+    snapshots_max: Count = Field(default=0, description="Snapshots an account may have. 0 is no limit.")
     start_snapshot_per_s_max: PerSecond = Field(
-        0, description="StartSnapshot calls per second and account. 0 is no limit, here and below."
+        default=0, description="StartSnapshot calls per second and account. 0 is no limit, here and below."
     )
     complete_snapshot_per_s_max: PerSecond = Field(
-        0, description="CompleteSnapshot calls per second and account."
+        default=0, description="CompleteSnapshot calls per second and account."
     )
     list_snapshot_blocks_per_s_max: PerSecond = Field(
-        0, description="ListSnapshotBlocks calls per second and account."
+        default=0, description="ListSnapshotBlocks calls per second and account."
     )
     list_changed_blocks_per_s_max: PerSecond = Field(
-        0, description="ListChangedBlocks calls per second and account."
+        default=0, description="ListChangedBlocks calls per second and account."
     )
     get_snapshot_block_per_s_max: PerSecond = Field(
-        0, description="GetSnapshotBlock calls per second and account."
+        default=0, description="GetSnapshotBlock calls per second and account."
     )
     get_snapshot_block_per_snapshot_per_s_max: PerSecond = Field(
-        0, description="GetSnapshotBlock calls per second and snapshot."
+        default=0, description="GetSnapshotBlock calls per second and snapshot."
     )
     put_snapshot_block_per_s_max: PerSecond = Field(
-        0, description="PutSnapshotBlock calls per second and account."
+        default=0, description="PutSnapshotBlock calls per second and account."
     )
     put_snapshot_block_per_snapshot_per_s_max: PerSecond = Field(
-        0, description="PutSnapshotBlock calls per second and snapshot."
+        default=0, description="PutSnapshotBlock calls per second and snapshot."
     )
 
     # --- the store
 
     zstd_level: int = Field(
-        1, ge=-7, le=19, description="Compression level of new chunks: -7 (fastest) to 19 (smallest)."
+        default=1, ge=-7, le=19, description="Compression level of new chunks: -7 (fastest) to 19 (smallest)."
     )
     node_cache_bytes: Count = Field(
-        32 * MIB, description="Opened block-map nodes kept in memory for readers."
+        default=32 * MIB, description="Opened block-map nodes kept in memory for readers."
     )
     expire_interval_s: Seconds = Field(
-        15, description="Pause between looks for pending snapshots whose Timeout has run out."
+        default=15.0, description="Pause between looks for pending snapshots whose Timeout has run out."
     )
     reap_interval_s: Seconds = Field(
-        600, description="Pause between looks for records that nobody needs any more."
+        default=600.0, description="Pause between looks for records that nobody needs any more."
     )
 
     @field_validator("listen")
