@@ -63,7 +63,8 @@ def sizes_table(measurements: Sequence[SizeMeasurement]) -> str:
     rows = [
         [
             "volume",
-            "changed",
+            "changes",
+            "in leaves",
             "StartSnapshot p50 ms",
             "max",
             "ListChangedBlocks first ms",
@@ -77,6 +78,7 @@ def sizes_table(measurements: Sequence[SizeMeasurement]) -> str:
         [
             _volume(each.volume_gib),
             str(each.changed_blocks),
+            str(each.changed_leaves),
             f"{each.start_p50_us / 1000:.1f}",
             f"{each.start_max_us / 1000:.1f}",
             f"{each.list_first_us / 1000:.1f}",

@@ -208,9 +208,14 @@ def complete(client: Any, snapshot_id: str, block_count: int) -> None:
 
 def listed_blocks(client: Any, snapshot_id: str) -> Iterator[tuple[int, str]]:
     """Yield index and token of every block of a snapshot."""
-    for page in client.get_paginator("list_snapshot_blocks").paginate(SnapshotId=snapshot_id):
+    parameters = {"SnapshotId": snapshot_id}
+    while True:
+        page = client.list_snapshot_blocks(**parameters)
         for block in page["Blocks"]:
             yield block["BlockIndex"], block["BlockToken"]
+        if not page.get("NextToken"):
+            return
+        parameters["NextToken"] = page["NextToken"]
 
 
 def _block_targets(client: Any, snapshot_id: str) -> list[str]:

@@ -31,8 +31,9 @@ from benchmarks.requests_file import (
 )
 from benchmarks.throughput import complete, ebs_client
 
+from neve.limits import STANDARD
+
 SIZES_GIB: Final = (1, 64, 1024, 16_384, 65_536)
-_BLOCKS_PER_GIB: Final = 2048
 _CHANGES: Final = 1000
 _WRITERS: Final = 8
 _LISTS: Final = 50
@@ -45,6 +46,8 @@ class SizeMeasurement:
 
     volume_gib: int
     changed_blocks: int
+    changed_leaves: int
+    """Leaves of the block map that the changed blocks fall into: what the work follows."""
     start_p50_us: int
     start_max_us: int
     list_first_us: int
@@ -80,9 +83,11 @@ class VolumeSizes:
                 answer = ebs_client(service).list_changed_blocks(
                     FirstSnapshotId=parent, SecondSnapshotId=child
                 )
+            changed = [block["BlockIndex"] for block in answer["ChangedBlocks"]]
             return SizeMeasurement(
                 volume_gib=volume_gib,
-                changed_blocks=len(answer["ChangedBlocks"]),
+                changed_blocks=len(changed),
+                changed_leaves=len({index // STANDARD.node_fanout for index in changed}),
                 start_p50_us=starts.p50_us,
                 start_max_us=starts.max_us,
                 list_first_us=first.p50_us,
@@ -96,7 +101,7 @@ class VolumeSizes:
 
     def _prepare(self, service: Service, volume_gib: int) -> tuple[str, str]:
         client = ebs_client(service)
-        indexes = random.Random(volume_gib).sample(range(volume_gib * _BLOCKS_PER_GIB), _CHANGES)
+        indexes = random.Random(volume_gib).sample(range(volume_gib * STANDARD.blocks_per_gib), _CHANGES)
         parent = self._written(client, service, {"VolumeSize": volume_gib}, indexes)
         child = self._written(
             client, service, {"VolumeSize": volume_gib, "ParentSnapshotId": parent}, indexes
