@@ -106,9 +106,7 @@ def test_start_snapshot_may_have_no_tags() -> None:
             "The maximum number of tags for a resource has been reached.",
             id="DOC-too-many",
         ),
-        pytest.param(
-            [], "MissingParameter", "The request must contain the parameter Tag", id="DOC-no-tags"
-        ),
+        pytest.param([], "MissingParameter", "The request must contain the parameter Tag", id="DOC-no-tags"),
     ],
 )
 def test_create_tags_refuses_in_the_words_of_ec2(tags: Pairs, code: str, message: str) -> None:
