@@ -4,6 +4,7 @@ python -m tools.serve [HOST:PORT]       until interrupted
 """
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,11 +25,11 @@ def main(arguments: list[str]) -> int:
         print(f"export AWS_ACCESS_KEY_ID={made['access_key_id']}")
         print(f"export AWS_SECRET_ACCESS_KEY={made['secret_access_key']}", flush=True)
         server = subprocess.Popen([NEVE, "serve", store, "--listen", listen])
-        while True:
-            try:
-                return server.wait()
-            except KeyboardInterrupt:
-                continue  # the terminal told the server too: it ends in good order, then so do we
+        # A terminal's Ctrl-C reaches the server too, a plain kill does not: pass it on. Then it ends in good
+        # order, and the store is removed.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+        return server.wait()
 
 
 if __name__ == "__main__":
