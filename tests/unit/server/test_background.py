@@ -1,0 +1,270 @@
+"""Background work: done when woken, done again when it failed, and over when it is told to stop."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from fix_logs import Journal
+from neve.domain.identities import SnapshotId
+from neve.domain.snapshots import Snapshot, State
+from neve.errors import StoreUnavailable
+from neve.events import BackgroundFailed, RowsReaped, SnapshotSealed, SnapshotsTimedOut
+from neve.messages import ebs
+from neve.operations.ebs.complete_snapshot import complete_snapshot
+from neve.operations.ebs.start_snapshot import start_snapshot
+from neve.server.background import Background, Rhythm, SealingQueue, Work, works
+from neve.storage.sealing import Sealer
+from neve.testing.time_and_chance import ManualClock
+from neve.testing.world import ACCOUNT, World
+
+BLOCK = b"\x01" * 64
+NEVER_S = 3600.0
+PATIENCE_S = 20
+
+
+class Slices:
+    """A piece of work that does as told, and says when it was called."""
+
+    def __init__(self, *outcomes: int | Exception) -> None:
+        self._outcomes = list(outcomes)
+        self.called = threading.Semaphore(0)
+        self.calls = 0
+
+    def __call__(self) -> int:
+        outcome = self._outcomes.pop(0) if self._outcomes else 0
+        self.calls += 1
+        self.called.release()
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def wait(self, times: int = 1) -> None:
+        for _ in range(times):
+            assert self.called.acquire(timeout=PATIENCE_S)
+
+
+def work(slices: Callable[[], int], *, pause_s: float = NEVER_S, wakes: bool = True) -> Work:
+    return Work(name="work", do_slice=slices, pause_s=pause_s, wakes=wakes)
+
+
+def test_it_goes_on_until_nothing_is_left(journal: Journal) -> None:
+    slices = Slices(5, 5, 1)
+    with Background([work(slices)], journal.report):
+        slices.wait(4)
+    assert slices.calls == 4
+
+
+def test_it_begins_at_once_and_again_when_woken(journal: Journal) -> None:
+    slices = Slices()
+    with Background([work(slices)], journal.report) as background:
+        slices.wait()
+        background.wake()
+        slices.wait()
+
+
+def test_it_begins_again_when_its_pause_is_over(journal: Journal) -> None:
+    slices = Slices()
+    with Background([work(slices, pause_s=0.001)], journal.report):
+        slices.wait(3)
+
+
+def test_a_wish_that_comes_while_it_works_is_not_lost(journal: Journal) -> None:
+    slices = Slices()
+    background = Background([], journal.report)
+
+    def wake_then_do() -> int:
+        if not slices.calls:
+            background.wake()
+        return slices()
+
+    background = Background([work(wake_then_do)], journal.report)
+    with background:
+        slices.wait(2)
+
+
+def test_only_who_is_meant_wakes(journal: Journal) -> None:
+    woken, asleep = Slices(), Slices()
+    with Background([work(woken), work(asleep, wakes=False)], journal.report) as background:
+        asleep.wait()
+        woken.wait()
+        background.wake()
+        woken.wait()
+    assert asleep.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "has_trace"), [(RuntimeError("a bug"), True), (StoreUnavailable("the disk"), False)]
+)
+def test_what_fails_is_reported_and_leaves_the_thread_alive(
+    journal: Journal, error: Exception, has_trace: bool
+) -> None:
+    journal.announce("background work failed")
+    slices = Slices(error)
+    with Background([work(slices)], journal.report) as background:
+        slices.wait()
+        background.wake()
+        slices.wait()
+    (failure,) = [event for event in journal.events if isinstance(event, BackgroundFailed)]
+    assert (failure.work, str(error) in failure.error) == ("work", True)
+    assert bool(failure.trace) is has_trace
+
+
+def test_stopping_twice_is_stopping(journal: Journal) -> None:
+    slices = Slices()
+    background = Background([work(slices)], journal.report)
+    background.start()
+    slices.wait()
+    background.stop()
+    background.stop()
+
+
+# --- completions
+
+
+def queue_for(world: World, journal: Journal, sealer: Sealer | None = None) -> SealingQueue:
+    return SealingQueue(world.metadata, sealer or world.sealer, world.clock, journal.report)
+
+
+def accept(world: World, *, count: int = 1) -> SnapshotId:
+    """Return a snapshot of one block whose completion is accepted."""
+    snapshot_id = world.start()
+    world.put(snapshot_id, 0, BLOCK)
+    request = ebs.CompleteSnapshotRequest(snapshot_id=snapshot_id, changed_blocks_count=count)
+    complete_snapshot(world.context, world.caller(), request)
+    return SnapshotId(snapshot_id)
+
+
+def state_of(world: World, snapshot_id: SnapshotId) -> State:
+    return world.metadata.snapshot(ACCOUNT, snapshot_id).state
+
+
+def test_accepted_completions_are_finished_one_by_one(world: World, journal: Journal) -> None:
+    right, wrong = accept(world), accept(world, count=2)
+    queue = queue_for(world, journal)
+    assert [queue.seal_one() for _ in range(3)] == [1, 1, 0]
+    assert (state_of(world, right), state_of(world, wrong)) == (State.COMPLETED, State.ERROR)
+    assert [event for event in journal.events if isinstance(event, SnapshotSealed)] == [
+        SnapshotSealed(snapshot_id=right, state="completed"),
+        SnapshotSealed(
+            snapshot_id=wrong, state="error", state_message="Changed blocks count mismatch for snapshot"
+        ),
+    ]
+
+
+class PickySealer(Sealer):
+    """Fails for the snapshots it is told to fail for."""
+
+    def __init__(self, inner: Sealer) -> None:
+        self._inner = inner
+        self.fails_for: set[str] = set()
+        self.tried: list[str] = []
+
+    def seal(self, snapshot: Snapshot) -> None:
+        self.tried.append(snapshot.snapshot_id)
+        if snapshot.snapshot_id in self.fails_for:
+            raise StoreUnavailable("not this one")
+        self._inner.seal(snapshot)
+
+
+def test_one_that_cannot_be_finished_holds_up_no_other_and_is_tried_again(
+    world: World, journal: Journal
+) -> None:
+    journal.announce("background work failed")
+    stuck, fine = accept(world), accept(world)
+    sealer = PickySealer(world.sealer)
+    sealer.fails_for = {stuck}
+    queue = queue_for(world, journal, sealer)
+    assert [queue.seal_one() for _ in range(3)] == [1, 1, 0]
+    assert (state_of(world, stuck), state_of(world, fine)) == (State.SEALING, State.COMPLETED)
+    sealer.fails_for.clear()
+    assert queue.seal_one() == 0
+    clock = world.clock
+    assert isinstance(clock, ManualClock)
+    clock.advance(seconds=6)
+    assert queue.seal_one() == 1
+    assert state_of(world, stuck) is State.COMPLETED
+    assert sealer.tried == [stuck, fine, stuck]
+
+
+def test_one_deleted_meanwhile_is_nobodys_business(world: World, journal: Journal) -> None:
+    snapshot_id = accept(world)
+
+    class DeletingSealer(PickySealer):
+        def seal(self, snapshot: Snapshot) -> None:
+            world.delete(snapshot_id)
+            super().seal(snapshot)
+
+    assert queue_for(world, journal, DeletingSealer(world.sealer)).seal_one() == 1
+    assert [event for event in journal.events if isinstance(event, SnapshotSealed)] == []
+
+
+def test_two_sealers_never_take_the_same_one(world: World, journal: Journal) -> None:
+    accept(world)
+    accept(world)
+    at_work, go_on = threading.Semaphore(0), threading.Event()
+
+    class SlowSealer(PickySealer):
+        def seal(self, snapshot: Snapshot) -> None:
+            at_work.release()
+            assert go_on.wait(PATIENCE_S)
+            super().seal(snapshot)
+
+    sealer = SlowSealer(world.sealer)
+    queue = queue_for(world, journal, sealer)
+    threads = [threading.Thread(target=queue.seal_one) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        assert at_work.acquire(timeout=PATIENCE_S)
+    assert queue.seal_one() == 0
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert len(set(sealer.tried)) == len(sealer.tried) == 2
+
+
+# --- the rest of the works
+
+
+def slice_named(name: str, world: World, journal: Journal) -> Callable[[], int]:
+    made = works(
+        metadata=world.metadata,
+        sealing=queue_for(world, journal),
+        clock=world.clock,
+        report=journal.report,
+        rhythm=Rhythm(expire_interval_s=1, reap_interval_s=1, client_token_age_s=86_400),
+    )
+    (found,) = [each for each in made if each.name == name]
+    return found.do_slice
+
+
+def test_what_timed_out_is_in_error_and_its_rows_go(world: World, journal: Journal) -> None:
+    late = SnapshotId(world.start(timeout=10))
+    world.put(late, 0, BLOCK)
+    clock = world.clock
+    assert isinstance(clock, ManualClock)
+    expire, reap = slice_named("expire", world, journal), slice_named("reap", world, journal)
+    assert expire() == 0
+    clock.advance(minutes=10)
+    assert expire() == 1
+    assert expire() == 0
+    assert state_of(world, late) is State.ERROR
+    assert SnapshotsTimedOut(snapshot_ids=(late,)) in journal.events
+    assert (reap(), reap()) == (1, 0)
+    assert RowsReaped(kind="block rows and holds", count=1) in journal.events
+
+
+def test_client_tokens_of_deleted_snapshots_are_forgotten_after_a_day(world: World, journal: Journal) -> None:
+    request = ebs.StartSnapshotRequest(volume_size=1, client_token="again")
+    first = start_snapshot(world.context, world.caller(), request).snapshot_id
+    world.delete(first)
+    forget = slice_named("forget-tokens", world, journal)
+    clock = world.clock
+    assert isinstance(clock, ManualClock)
+    clock.advance(minutes=24 * 60 - 1)
+    assert forget() == 0
+    assert start_snapshot(world.context, world.caller(), request).snapshot_id == first
+    clock.advance(minutes=2)
+    assert forget() == 1
+    assert start_snapshot(world.context, world.caller(), request).snapshot_id != first
