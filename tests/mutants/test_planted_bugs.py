@@ -138,15 +138,17 @@ def a_deleted_snapshot_is_still_there(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_node_cache_mixes_two_nodes_up(patch: pytest.MonkeyPatch) -> None:
-    node = ChunkStore.node
+    nodes = ChunkStore.nodes
 
-    def mixed(self: ChunkStore, domain: Any, chunk_id: Any) -> Node:
-        found = node(self, domain, chunk_id)
-        if found.level == 0 and len(found) > 1:
-            return Node(0, found.fanout, array("H", found.slots[:-1]), found.ids[:-32])
-        return found
+    def mixed(self: ChunkStore, domain: Any, chunk_ids: Any) -> list[Node]:
+        return [
+            Node(0, node.fanout, array("H", node.slots[:-1]), node.ids[:-32])
+            if node.level == 0 and len(node) > 1
+            else node
+            for node in nodes(self, domain, chunk_ids)
+        ]
 
-    patch.setattr(ChunkStore, "node", mixed)
+    patch.setattr(ChunkStore, "nodes", mixed)
 
 
 def equal_contents_are_told_apart_by_length_only(patch: pytest.MonkeyPatch) -> None:

@@ -19,9 +19,10 @@ A node's bytes (docs/format.md), integers big-endian:
 import struct
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
+from typing import TypeVar
 
 from neve.domain.blocks import BlockIndex, ChunkId
 from neve.errors import ChunkDamaged
@@ -84,8 +85,11 @@ class Node:
         return _HEADER.pack(_MAGIC, self.level, self.fanout, len(self)) + bitmap + self.ids
 
 
-Load = Callable[[ChunkId], Node]
-"""Returns the node with this id, verified; raises StoreError."""
+Load = Callable[[Sequence[ChunkId]], Sequence[Node]]
+"""Returns the nodes with these ids, verified, in their order; raises StoreError.
+
+Several at once, since nodes that are wanted together were mostly written together: one look-up and one read.
+"""
 
 Store = Callable[[Node], ChunkId]
 """Takes a node to be stored and returns its id."""
@@ -117,38 +121,54 @@ def decode_node(content: bytes, fanout: int) -> Node:
     return Node(level, fanout, slots, content[bitmap_end:])
 
 
+_WINDOW_MAX = 64
+"""Nodes of one map that a walk loads at once; 64 full leaves are 2 MiB."""
+
+_Item = TypeVar("_Item")
+
+
+def _windows(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    """Yield the items in lists of 1, 2, 4 … `_WINDOW_MAX`: who stops early has loaded little in vain."""
+    rest = iter(items)
+    size = 1
+    while window := list(islice(rest, size)):
+        yield window
+        size = min(2 * size, _WINDOW_MAX)
+
+
 def lookup(load: Load, root: ChunkId, index: BlockIndex) -> ChunkId | None:
     """Return the chunk id of one block, None if it is absent."""
-    node = load(root)
-    span = node.fanout**ROOT_LEVEL
+    (node,) = load([root])
     rest = int(index)
-    for _ in range(ROOT_LEVEL):
-        slot, rest = divmod(rest, span)
+    while node.level > 0:
+        slot, rest = divmod(rest, node.fanout**node.level)
         child = node.child(slot)
         if child is None:
             return None
-        node = load(child)
-        span //= node.fanout
+        (node,) = load([child])
     return node.child(rest)
 
 
 def walk(load: Load, root: ChunkId, start: int = 0) -> Iterator[tuple[BlockIndex, ChunkId]]:
     """Yield (index, chunk id) of every block present from `start` on, ascending.
 
-    Loads a node when its first child is wanted and not before.
+    Loads nodes as they are wanted, a few ahead.
     """
-    return _walk_node(load, load(root), 0, start)
+    (node,) = load([root])
+    return _walk_node(load, node, 0, start)
 
 
 def _walk_node(load: Load, node: Node, base: int, start: int) -> Iterator[tuple[BlockIndex, ChunkId]]:
     span = node.fanout**node.level
     first_slot = max(0, start - base) // span
-    for slot, child in node.children(first_slot):
-        child_base = base + slot * span
-        if node.level == 0:
-            yield BlockIndex(child_base), child
-        else:
-            yield from _walk_node(load, load(child), child_base, start)
+    if node.level == 0:
+        for slot, chunk_id in node.children(first_slot):
+            yield BlockIndex(base + slot), chunk_id
+        return
+    for window in _windows(node.children(first_slot)):
+        children = load([child for _, child in window])
+        for (slot, _), child_node in zip(window, children, strict=True):
+            yield from _walk_node(load, child_node, base + slot * span, start)
 
 
 def diff(
@@ -159,7 +179,12 @@ def diff(
     Equal subtrees are skipped unread: the cost follows the number of changes, not the size.
     """
     if first != second:
-        yield from _diff_nodes(load, load(first), load(second), 0, start)
+        before, after = load([first, second])
+        yield from _diff_nodes(load, before, after, 0, start)
+
+
+_Change = tuple[int, ChunkId | None, ChunkId | None]
+"""A slot, and its child in each of two nodes."""
 
 
 def _diff_nodes(
@@ -167,21 +192,48 @@ def _diff_nodes(
 ) -> Iterator[tuple[BlockIndex, ChunkId | None, ChunkId | None]]:
     assert (first.level, first.fanout) == (second.level, second.fanout)
     span = first.fanout**first.level
-    first_slot = max(0, start - base) // span
-    before, after = dict(first.children(first_slot)), dict(second.children(first_slot))
-    for slot in sorted(slot for slot in before.keys() | after.keys() if before.get(slot) != after.get(slot)):
-        child_base = base + slot * span
-        if first.level == 0:
-            yield BlockIndex(child_base), before.get(slot), after.get(slot)
-        else:
-            empty = empty_node(first.level - 1, first.fanout)
+    changes = _changed_children(first, second, max(0, start - base) // span)
+    if first.level == 0:
+        for slot, before, after in changes:
+            yield BlockIndex(base + slot), before, after
+        return
+    empty = empty_node(first.level - 1, first.fanout)
+    for window in _windows(changes):
+        wanted = [child for _, *pair in window for child in pair if child is not None]
+        nodes = dict(zip(wanted, load(wanted), strict=True))
+        for slot, before, after in window:
             yield from _diff_nodes(
                 load,
-                load(before[slot]) if slot in before else empty,
-                load(after[slot]) if slot in after else empty,
-                child_base,
+                empty if before is None else nodes[before],
+                empty if after is None else nodes[after],
+                base + slot * span,
                 start,
             )
+
+
+def _changed_children(first: Node, second: Node, first_slot: int) -> Iterator[_Change]:
+    """Yield the slots from `first_slot` on whose children differ, ascending."""
+    if first.slots == second.slots:
+        begin = bisect_left(first.slots, first_slot)
+        for position in _differing_positions(first.ids, second.ids, begin, len(first)):
+            yield first.slots[position], first.id_at(position), second.id_at(position)
+        return
+    before, after = dict(first.children(first_slot)), dict(second.children(first_slot))
+    for slot in sorted(before.keys() | after.keys()):
+        if before.get(slot) != after.get(slot):
+            yield slot, before.get(slot), after.get(slot)
+
+
+def _differing_positions(first: bytes, second: bytes, begin: int, end: int) -> Iterator[int]:
+    """Yield where two packed lists of ids differ, by halving: a full leaf has few changes and 1,024 ids."""
+    if first[begin * ID_BYTES : end * ID_BYTES] == second[begin * ID_BYTES : end * ID_BYTES]:
+        return
+    if end - begin == 1:
+        yield begin
+        return
+    middle = (begin + end) // 2
+    yield from _differing_positions(first, second, begin, middle)
+    yield from _differing_positions(first, second, middle, end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +253,7 @@ def merge(
     node that differs from the base's, and the root in any case, children before parents.
     """
     added = 0
-    root = load(base) if base is not None else empty_node(ROOT_LEVEL, fanout)
+    root = load([base])[0] if base is not None else empty_node(ROOT_LEVEL, fanout)
     inner_changes: dict[int, ChunkId] = {}
     for inner_slot, inner_writes in groupby(writes, key=lambda write: write[0] // fanout**2):
         inner = _child_or_empty(load, root, inner_slot)
@@ -217,4 +269,4 @@ def merge(
 
 def _child_or_empty(load: Load, node: Node, slot: int) -> Node:
     child = node.child(slot)
-    return load(child) if child is not None else empty_node(node.level - 1, node.fanout)
+    return load([child])[0] if child is not None else empty_node(node.level - 1, node.fanout)

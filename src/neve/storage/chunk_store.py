@@ -7,7 +7,7 @@ chunk from deduplication, so that the next upload of the same content heals ever
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -22,7 +22,7 @@ from neve.domain.blocks import (
 )
 from neve.domain.identities import DomainKey
 from neve.errors import ChunkDamaged, ChunkMissing, SegmentMissing, StoreError
-from neve.limits import Limits
+from neve.limits import KIB, MIB, Limits
 from neve.storage.chunk_codec import ChunkCodec
 from neve.storage.domains import OpenDomain
 from neve.stores.metadata.contract import ChunkRecord, MetadataStore
@@ -73,32 +73,65 @@ class ChunkStore:
             return self._zero
         record = self._record(domain, chunk_id)
         try:
-            return self._prove(domain, record)
+            return self._read_record(domain, record)
         except (SegmentMissing, ChunkDamaged) as error:
             moved = self._record(domain, chunk_id)
             if moved != record:
                 # Collection repointed the chunk after we looked it up: it lies elsewhere now.
-                return self._prove(domain, moved)
+                return self._read_record(domain, moved)
             self._on_damage(record, error)
             self._metadata.mark_bad(domain.key, chunk_id)
             raise
 
-    def node(self, domain: OpenDomain, chunk_id: ChunkId) -> Node:
-        """Return a block-map node, from memory if it was read lately.
+    def nodes(self, domain: OpenDomain, chunk_ids: Sequence[ChunkId]) -> Sequence[Node]:
+        """Return block-map nodes, in the order of their ids, those read lately from memory.
+
+        The others cost one look-up together, and one read for each stretch of a segment they lie in.
 
         Raises:
             as `read`
         """
-        key = (domain.key, chunk_id)
-        node = self._nodes.get(key)
-        if node is None:
-            node = decode_node(self.read(domain, chunk_id).data, self._limits.node_fanout)
-            self._nodes.put(key, node)
-        return node
+        found: dict[ChunkId, Node] = {}
+        for chunk_id in chunk_ids:
+            if (node := self._nodes.get((domain.key, chunk_id))) is not None:
+                found[chunk_id] = node
+        missing = [chunk_id for chunk_id in dict.fromkeys(chunk_ids) if chunk_id not in found]
+        for chunk_id, content in self._read_together(domain, missing):
+            found[chunk_id] = decode_node(content.data, self._limits.node_fanout)
+            self._nodes.put((domain.key, chunk_id), found[chunk_id])
+        return [found[chunk_id] for chunk_id in chunk_ids]
 
     def loader(self, domain: OpenDomain) -> Load:
-        """Return `node` for one domain, in the form that block-map algebra takes."""
-        return lambda chunk_id: self.node(domain, chunk_id)
+        """Return `nodes` for one domain, in the form that block-map algebra takes."""
+        return lambda chunk_ids: self.nodes(domain, chunk_ids)
+
+    def _read_together(
+        self, domain: OpenDomain, chunk_ids: Sequence[ChunkId]
+    ) -> Iterator[tuple[ChunkId, Content]]:
+        if len(chunk_ids) < 2:
+            yield from ((chunk_id, self.read(domain, chunk_id)) for chunk_id in chunk_ids)
+            return
+        records = self._metadata.chunks(domain.key, chunk_ids)
+        for stretch in _stretches(records.values()):
+            yield from self._read_stretch(domain, stretch)
+        for chunk_id in chunk_ids:
+            if chunk_id not in records:
+                yield chunk_id, self.read(domain, chunk_id)
+
+    def _read_stretch(
+        self, domain: OpenDomain, stretch: Sequence[ChunkRecord]
+    ) -> Iterator[tuple[ChunkId, Content]]:
+        start = stretch[0].offset
+        try:
+            stored = memoryview(self._segments.read(stretch[0].segment, start, _end_of(stretch[-1]) - start))
+        except (SegmentMissing, ChunkDamaged):
+            stored = memoryview(b"")  # one by one, each will say what is wrong with it
+        for record in stretch:
+            own = stored[record.offset - start : _end_of(record) - start]
+            try:
+                yield record.chunk_id, self._proven(domain, record, bytes(own))
+            except ChunkDamaged:
+                yield record.chunk_id, self.read(domain, record.chunk_id)
 
     def _record(self, domain: OpenDomain, chunk_id: ChunkId) -> ChunkRecord:
         record = self._metadata.chunks(domain.key, [chunk_id]).get(chunk_id)
@@ -106,8 +139,11 @@ class ChunkStore:
             raise ChunkMissing(f"chunk {chunk_id.hex()} of domain {domain.key} has no record")
         return record
 
-    def _prove(self, domain: OpenDomain, record: ChunkRecord) -> Content:
+    def _read_record(self, domain: OpenDomain, record: ChunkRecord) -> Content:
         stored = self._segments.read(record.segment, record.offset, record.stored_bytes)
+        return self._proven(domain, record, stored)
+
+    def _proven(self, domain: OpenDomain, record: ChunkRecord, stored: bytes) -> Content:
         data = self._codec.decode(record.encoding, stored, record.plain_bytes)
         content = Content(data=data, digest=digest(data))
         if domain.chunk_id(content.digest) != record.chunk_id:
@@ -115,6 +151,31 @@ class ChunkStore:
                 f"segment {record.segment} at {record.offset}: not the content of chunk {record.chunk_id.hex()}"
             )
         return content
+
+
+_STRETCH_BYTES_MAX = 4 * MIB
+_GAP_BYTES_MAX = 64 * KIB
+"""Reading this much in vain costs less than asking once more."""
+
+
+def _stretches(records: Iterable[ChunkRecord]) -> Iterator[Sequence[ChunkRecord]]:
+    """Yield the records in groups that lie close together, each group in one segment, ascending."""
+    stretch: list[ChunkRecord] = []
+    for record in sorted(records, key=lambda each: (each.segment, each.offset)):
+        if stretch and not (
+            record.segment == stretch[-1].segment
+            and record.offset - _end_of(stretch[-1]) <= _GAP_BYTES_MAX
+            and _end_of(record) - stretch[0].offset <= _STRETCH_BYTES_MAX
+        ):
+            yield stretch
+            stretch = []
+        stretch.append(record)
+    if stretch:
+        yield stretch
+
+
+def _end_of(record: ChunkRecord) -> int:
+    return record.offset + record.stored_bytes
 
 
 class _NodeCache:

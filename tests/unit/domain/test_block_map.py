@@ -1,6 +1,8 @@
 """Block-map algebra against dictionaries: the model knows nothing of nodes, and that is its worth."""
 
 import hashlib
+from collections.abc import Sequence
+from itertools import islice
 
 import pytest
 from hypothesis import given
@@ -38,9 +40,9 @@ class Shelf:
         self.nodes[name] = content
         return name
 
-    def load(self, name: ChunkId) -> Node:
-        self.loads += 1
-        return decode_node(self.nodes[name], FANOUT)
+    def load(self, names: Sequence[ChunkId]) -> Sequence[Node]:
+        self.loads += len(names)
+        return [decode_node(self.nodes[name], FANOUT) for name in names]
 
     def merged(self, base: ChunkId | None, writes: Blocks) -> Merged:
         ordered = [(BlockIndex(index), writes[index]) for index in sorted(writes)]
@@ -100,6 +102,25 @@ def test_diff_reads_only_what_differs() -> None:
 
     assert list(diff(shelf.load, first, second)) == [(300, chunk(1), chunk(2))]
     assert shelf.loads == 2 * (ROOT_LEVEL + 1), "one path in each map"
+
+
+def test_a_page_that_stops_early_loads_few_nodes_in_vain() -> None:
+    shelf = Shelf()
+    root = shelf.merged(None, {index: chunk(1) for index in range(0, FANOUT**3, FANOUT)}).root
+    shelf.loads = 0
+    assert len(list(islice(walk(shelf.load, root), 5))) == 5
+    assert shelf.loads <= 2 * (5 + ROOT_LEVEL), "one block in each leaf, five wanted"
+
+
+@given(block_maps, block_maps)
+def test_diff_of_whole_leaves_agrees_too(one: Blocks, two: Blocks) -> None:
+    shelf = Shelf()
+    full = {index: chunk(9) for index in range(3 * FANOUT)}
+    first, second = shelf.merged(None, full | one).root, shelf.merged(None, full | two).root
+    assert [index for index, _, _ in diff(shelf.load, first, second)] == [
+        index for index in sorted(one.keys() | two.keys() | full.keys())
+        if (full | one).get(index) != (full | two).get(index)
+    ]  # fmt: skip
 
 
 def test_a_child_that_writes_nothing_shares_its_parents_root() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fix_world import MemoryStores
 from neve.domain.blocks import ChunkId, digest
+from neve.domain.identities import SnapshotId
 from neve.errors import ChunkDamaged, ChunkMissing, SegmentMissing, StoreError
 from neve.limits import TINY
 from neve.storage.domains import OpenDomain
@@ -120,3 +121,44 @@ def test_the_node_cache_stays_within_its_budget(make_world: Callable[..., World]
         world.complete(snapshot_id, count=8)
         assert len(world.listed(snapshot_id)) == 8
     assert 0 < world.context.chunks._nodes._bytes <= 2000
+
+
+def full_leaves(world: World, leaf_count: int) -> str:
+    snapshot_id = world.start()
+    indexes = range(0, leaf_count * TINY.node_fanout, TINY.node_fanout)
+    for index in indexes:
+        world.put(snapshot_id, index, noise(index))
+    world.complete(snapshot_id, count=leaf_count)
+    return snapshot_id
+
+
+def test_nodes_wanted_together_cost_few_reads(world: World) -> None:
+    snapshot_id = full_leaves(world, 100)
+    world.restart()
+    before = world.segments.statistics().reads
+    assert len(world.listed(snapshot_id)) == 100
+    assert world.segments.statistics().reads - before < 54, (
+        "108 nodes: half, though a map branches 16 ways only"
+    )
+
+
+def test_a_damaged_node_among_many_is_named_and_the_others_are_read(world: World) -> None:
+    snapshot_id = full_leaves(world, 100)
+    domain = domain_of(world)
+    root = world.metadata.snapshot(ACCOUNT, SnapshotId(snapshot_id)).root
+    assert root is not None
+    nodes = {chunk_id for inner in leaves_of(world, root) for chunk_id in leaves_of(world, inner)}
+    records = world.metadata.chunks(domain.key, nodes)
+    world.restart()
+    spoilt = sorted(records)[50]
+    overwritten(world, records[spoilt])
+    with pytest.raises(ChunkDamaged):
+        world.context.chunks.nodes(domain, sorted(nodes))
+    assert [record.chunk_id for record, _ in world.damage] == [spoilt]
+    others = sorted(nodes - {spoilt})
+    assert len(world.context.chunks.nodes(domain, others)) == len(others)
+
+
+def leaves_of(world: World, chunk_id: ChunkId) -> list[ChunkId]:
+    (node,) = world.context.chunks.nodes(domain_of(world), [chunk_id])
+    return [child for _, child in node.children()]
