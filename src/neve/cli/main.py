@@ -54,12 +54,27 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
         (_SERVER, "serve", "neve.cli.serve:serve", "Serve a store until told to stop."),
         (_SERVER, "config", "neve.cli.config:app", "Show the settings and where each came from."),
         (_SERVER, "access-keys", "neve.cli.access_keys:app", "Make, list and disable access keys."),
-        (_CLIENT, "upload", "neve.cli.transfer:upload", "Write a disk image or device into a new snapshot."),
-        (_CLIENT, "download", "neve.cli.transfer:download", "Read a snapshot into a file or device."),
+        (
+            _CLIENT,
+            "upload",
+            "neve.cli.transfer:upload",
+            "Write a disk image or block device into a new snapshot.",
+        ),
+        (
+            _CLIENT,
+            "download",
+            "neve.cli.transfer:download",
+            "Read a snapshot into a sparse file, a block device, or standard output.",
+        ),
         (_CLIENT, "wait", "neve.cli.snapshots:wait", "Wait until a snapshot is completed."),
-        (_CLIENT, "list", "neve.cli.snapshots:list_snapshots", "List snapshots."),
-        (_CLIENT, "diff", "neve.cli.snapshots:diff", "List the blocks in which two snapshots differ."),
-        (_CLIENT, "delete", "neve.cli.snapshots:delete", "Delete a snapshot."),
+        (_CLIENT, "list", "neve.cli.snapshots:list_snapshots", "List the account's snapshots, oldest first."),
+        (
+            _CLIENT,
+            "diff",
+            "neve.cli.snapshots:diff",
+            "List the stretches of a volume in which two snapshots differ.",
+        ),
+        (_CLIENT, "delete", "neve.cli.snapshots:delete", "Delete snapshots, in whatever state they are."),
     )
 }
 
