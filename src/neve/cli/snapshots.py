@@ -331,15 +331,13 @@ def _stretch_facts(stretch: Stretch) -> dict[str, object]:
 
 def _with_commas(lines: Iterator[str]) -> Iterator[tuple[str, str]]:
     """Yield each line with the comma that follows it in a list, or nothing after the last."""
+    previous = ""
     for line in lines:
-        last = line
-        break
-    else:
-        return
-    for line in lines:
-        yield last, ","
-        last = line
-    yield last, ""
+        if previous:
+            yield previous, ","
+        previous = line
+    if previous:
+        yield previous, ""
 
 
 def _bytes(block_count: int) -> int:

@@ -116,7 +116,20 @@ def _upload(client: ClientContext, source: Source, parent: Parent, order: Upload
             f"--volume-size {order.volume_gib} is too small: {error}",
             advice="Leave it out, or give a larger one.",
         ) from error
-    started = _start(client, parent, order, volume_gib)
+    request = StartSnapshotRequest(
+        volume_size=volume_gib,
+        parent_snapshot_id=parent.snapshot_id or None,
+        tags=order.tags or None,
+        description=order.description or None,
+        # One token for all attempts: an attempt whose answer was lost is answered again, not done again.
+        client_token=client.engine.entropy.take(_CLIENT_TOKEN_BYTES).hex(),
+        timeout=order.timeout_minutes,
+    )
+    try:
+        started = _start(client, parent, request)
+    except KeyboardInterrupt as interruption:
+        _take_back(client, request, order, interruption)
+        raise
     run = _Upload(client, source, started.snapshot_id, order)
     try:
         check_block_size(client, started.block_size)
@@ -133,25 +146,46 @@ def _upload(client: ClientContext, source: Source, parent: Parent, order: Upload
     return run.report(parent, volume_gib, status)
 
 
-def _start(
-    client: ClientContext, parent: Parent, order: UploadOrder, volume_gib: int
-) -> StartSnapshotResponse:
-    request = StartSnapshotRequest(
-        volume_size=volume_gib,
-        parent_snapshot_id=parent.snapshot_id or None,
-        tags=order.tags or None,
-        description=order.description or None,
-        # One token for all attempts: an attempt whose answer was lost is answered again, not done again.
-        client_token=client.engine.entropy.take(_CLIENT_TOKEN_BYTES).hex(),
-        timeout=order.timeout_minutes,
-    )
-
+def _start(client: ClientContext, parent: Parent, request: StartSnapshotRequest) -> StartSnapshotResponse:
     def attempt() -> StartSnapshotResponse:
         return client.api.start_snapshot(request)
 
     if parent.snapshot_id:
         return once_readable(client, parent.snapshot_id, attempt)
     return client.engine.call(attempt, FIRST_CONTACT)
+
+
+def _take_back(
+    client: ClientContext, request: StartSnapshotRequest, order: UploadOrder, interruption: BaseException
+) -> None:
+    """Delete what a start that was interrupted may have begun: asked again, its token tells the id."""
+    client = replace(client, engine=client.engine.successor())
+    try:
+        started = client.engine.call(lambda: client.api.start_snapshot(request), Patience(attempts_max=1))
+    except ClientError:
+        interruption.add_note(
+            f"If a snapshot was begun, it ends in error after {order.timeout_minutes} minutes."
+        )
+    else:
+        _delete_unfinished(client, started.snapshot_id, order, interruption)
+
+
+def _delete_unfinished(
+    client: ClientContext, snapshot_id: str, order: UploadOrder, error: BaseException
+) -> None:
+    """Delete a snapshot, unless the order says to keep it, and note on `error` what became of it."""
+    if order.keep_on_failure:
+        error.add_note(f"The unfinished snapshot {snapshot_id} was left, as --keep-on-failure says.")
+        return
+    try:
+        delete(client, snapshot_id)
+    except ClientError as obstacle:
+        error.add_note(
+            f"The unfinished snapshot {snapshot_id} could not be deleted ({obstacle.message}); it ends in "
+            f"error {order.timeout_minutes} minutes after its last block. `neve delete {snapshot_id}` removes it."
+        )
+    else:
+        error.add_note(f"The unfinished snapshot {snapshot_id} was deleted.")
 
 
 class _Upload:
@@ -265,7 +299,7 @@ class _Upload:
     def abandon(self, error: BaseException) -> None:
         """Take back what was begun, and note on `error` what became of it."""
         client = replace(self._client, engine=self._client.engine.successor())
-        snapshot_id, minutes = self._snapshot_id, self._order.timeout_minutes
+        snapshot_id = self._snapshot_id
         self._client.maps.forget(snapshot_id)
         if self._completing and not isinstance(error, SnapshotFailed):
             error.add_note(
@@ -275,18 +309,7 @@ class _Upload:
             return
         if isinstance(error, SnapshotMissing):
             _note_state(client, snapshot_id, error)
-        if self._order.keep_on_failure:
-            error.add_note(f"The unfinished snapshot {snapshot_id} was left, as --keep-on-failure says.")
-            return
-        try:
-            delete(client, snapshot_id)
-        except ClientError as obstacle:
-            error.add_note(
-                f"The unfinished snapshot {snapshot_id} could not be deleted ({obstacle.message}); it ends in "
-                f"error {minutes} minutes after its last block. `neve delete {snapshot_id}` removes it."
-            )
-        else:
-            error.add_note(f"The unfinished snapshot {snapshot_id} was deleted.")
+        _delete_unfinished(client, snapshot_id, self._order, error)
 
     def report(self, parent: Parent, volume_gib: int, status: str) -> UploadReport:
         """Return what was done."""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neve.client.engine import Engine
-from neve.client.errors import Cancelled, ServiceBusy, ServiceRefused, ServiceUnreachable
+from neve.client.errors import Cancelled, ClientError, ServiceBusy, ServiceRefused, ServiceUnreachable
 from neve.client.retries import FIRST_CONTACT, STEADY, Patience, wait_s
 from neve.testing.time_and_chance import ManualClock, SeededEntropy
 
@@ -152,7 +152,7 @@ def test_a_worker_inside_a_request_is_left_behind() -> None:
 
 
 def test_a_call_is_repeated_while_it_is_worth_it() -> None:
-    answers = iter([ServiceUnreachable("lost"), ServiceBusy("busy"), 7])
+    answers: Iterator[ClientError | int] = iter([ServiceUnreachable("lost"), ServiceBusy("busy"), 7])
     pauses = Pauses()
 
     def action() -> int:

@@ -18,7 +18,13 @@ from neve.client.parents import Parent, no_parent, open_parent
 from neve.client.upload import UploadOrder, UploadReport, upload
 from neve.domain.blocks import LinearAggregate, checksum_b64, digest
 from neve.limits import STANDARD, TINY
-from neve.messages.ebs import PutSnapshotBlockRequest, PutSnapshotBlockResponse, Tag
+from neve.messages.ebs import (
+    PutSnapshotBlockRequest,
+    PutSnapshotBlockResponse,
+    StartSnapshotRequest,
+    StartSnapshotResponse,
+    Tag,
+)
 from neve.testing.client_kit import MemorySource, client_over
 from neve.testing.memory_ebs import MemoryEbs
 
@@ -217,6 +223,24 @@ def test_an_interrupted_upload_is_cleaned_up(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt) as interruption:
         upload(client, InterruptedSource(image([1] * 40)), no_parent(), UploadOrder())
+    assert api.snapshots == {}
+    assert "was deleted" in notes(interruption.value)
+
+
+def test_a_start_that_is_interrupted_is_taken_back(tmp_path: Path) -> None:
+    class InterruptedEbs(MemoryEbs):
+        """Ctrl-C is pressed while the answer is on its way."""
+
+        def start_snapshot(self, request: StartSnapshotRequest) -> StartSnapshotResponse:
+            answer = super().start_snapshot(request)
+            if self.calls["start_snapshot"] == 1:
+                raise KeyboardInterrupt
+            return answer
+
+    api = InterruptedEbs()
+    with pytest.raises(KeyboardInterrupt) as interruption:
+        send(client_over(api, tmp_path), image([1]))
+    assert api.calls["delete_snapshot"] == 1
     assert api.snapshots == {}
     assert "was deleted" in notes(interruption.value)
 
