@@ -172,6 +172,7 @@ ACCEPTED: list[Any] = [
     pytest.param("PutSnapshotBlock", "DataLength", "-1", -1, id="DOC-dataLength-negative"),
     pytest.param("StartSnapshot", "VolumeSize", 99999999999, 99999999999, id="LIVE2-volumeSize-too-large"),
     pytest.param("StartSnapshot", "ClientToken", "t" * 255, "t" * 255, id="LIVE-clientToken-255"),
+    pytest.param("StartSnapshot", "ClientToken", "a\xa0b", "a\xa0b", id="DOC-clientToken-blanks-are-ascii"),
     pytest.param("ListChangedBlocks", "FirstSnapshotId", None, None, id="LIVE-firstSnapshotId-omitted"),
     pytest.param("ListSnapshotBlocks", "MaxResults", "100", 100, id="LIVE-maxResults-100"),
     pytest.param("ListSnapshotBlocks", "MaxResults", "10000", 10_000, id="DOC-maxResults-10000"),
