@@ -179,19 +179,8 @@ def serve(path: Path, settings: Settings, *, report: Report, on_ready: Callable[
         StoreUnusable, CannotListen
     """
     with open_service(path, settings, report=report) as service, service.background:
-        app = App(
-            pipeline=service.pipeline,
-            unready_reason=service.unready_reason,
-            bounds=Bounds(
-                request_threads=settings.request_threads,
-                body_bytes_in_flight_max=settings.body_bytes_in_flight_max,
-            ),
-            clock=service.context.clock,
-            entropy=service.context.entropy,
-            report=report,
-        )
         listener = Listener(
-            app,
+            lambda: _app(service, settings, report),
             deadlines=Deadlines(
                 head_s=settings.header_deadline_s,
                 transfer_s=settings.body_deadline_s,
@@ -202,10 +191,21 @@ def serve(path: Path, settings: Settings, *, report: Report, on_ready: Callable[
             grace_s=settings.shutdown_grace_s,
             report=report,
         )
-        try:
-            listener.run(settings.listen_host, settings.listen_port, on_ready=on_ready)
-        finally:
-            app.close()
+        listener.run(settings.listen_host, settings.listen_port, on_ready=on_ready)
+
+
+def _app(service: Service, settings: Settings, report: Report) -> App:
+    return App(
+        pipeline=service.pipeline,
+        unready_reason=service.unready_reason,
+        bounds=Bounds(
+            request_threads=settings.request_threads,
+            body_bytes_in_flight_max=settings.body_bytes_in_flight_max,
+        ),
+        clock=service.context.clock,
+        entropy=service.context.entropy,
+        report=report,
+    )
 
 
 def _service(

@@ -10,9 +10,8 @@ what the budget bounds.
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -25,18 +24,15 @@ from neve.server.bodies import BodyFailed, ByteBudget
 from neve.server.connection import Incoming
 from neve.server.framing import Malformed
 from neve.server.pipeline import Exchange, Pipeline, dated
+from neve.server.threads import Threads
 
 _ALIVE_PATH: Final = "/healthz"
 _READY_PATH: Final = "/readyz"
-_READY_ASKERS: Final = 1
-"""Threads that find out whether we are ready: their own, so that a full house still answers."""
 _REFUSAL_CODES: Final = {
     408: "RequestTimeoutException",
     503: "ServiceUnavailable",
 }
 _MALFORMED: Final = "MalformedHttpRequestException"
-
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +44,7 @@ class Bounds:
 
 
 class App:
-    """Answers what connections bring. `close` it when no request is left."""
+    """Answers what connections bring. Made and closed while its event loop runs."""
 
     def __init__(
         self,
@@ -66,8 +62,9 @@ class App:
         self._entropy = entropy
         self._report = report
         self._budget = ByteBudget(bounds.body_bytes_in_flight_max)
-        self._threads = ThreadPoolExecutor(bounds.request_threads, thread_name_prefix="request")
-        self._ready_askers = ThreadPoolExecutor(_READY_ASKERS, thread_name_prefix="ready")
+        self._threads = Threads(bounds.request_threads, "request")
+        # Whether we are ready is found out in a thread of its own, so that a full house still answers.
+        self._ready_asker = Threads(1, "ready")
         self.stopping = False
 
     async def handle(self, incoming: Incoming) -> Response:
@@ -76,7 +73,7 @@ class App:
             return await self._health(incoming.head.raw_path)
         exchange = self._pipeline.begin(incoming.head)
         if exchange.carries_block:
-            refusal = await self._in_thread(exchange.admit)
+            refusal = await self._threads.run(exchange.admit)
         else:
             refusal = exchange.admit()
         return refusal or await self._with_body(exchange, incoming)
@@ -91,10 +88,10 @@ class App:
         ]
         return self._json(malformed.status, body, headers)
 
-    def close(self) -> None:
-        """Return when every thread has finished what it was doing."""
-        self._threads.shutdown()
-        self._ready_askers.shutdown()
+    async def close(self) -> None:
+        """Return when every thread has finished what it was doing: that is left whole, whoever waits for it."""
+        await asyncio.to_thread(self._threads.close)
+        await asyncio.to_thread(self._ready_asker.close)
 
     async def _with_body(self, exchange: Exchange, incoming: Incoming) -> Response:
         bytes_max = exchange.body_bytes_max
@@ -104,7 +101,7 @@ class App:
             return exchange.refuse(Overloaded("the request bodies in memory are as many as they may be"))
         try:
             body = await incoming.read_body(bytes_max=bytes_max)
-            return await self._in_thread(exchange.answer, body)
+            return await self._threads.run(exchange.answer, body)
         except BodyFailed as failed:
             return exchange.fail_body(failed.fault)
         finally:
@@ -115,8 +112,7 @@ class App:
         if path == _READY_PATH:
             reason = "stopping"
             if not self.stopping:
-                loop = asyncio.get_running_loop()
-                reason = await loop.run_in_executor(self._ready_askers, self._unready_reason)
+                reason = await self._ready_asker.run(self._unready_reason)
         answer = {"status": "unavailable", "reason": reason} if reason else {"status": "ok"}
         return self._json(503 if reason else 200, msgspec.json.encode(answer), [])
 
@@ -128,6 +124,3 @@ class App:
         ]
         response = Response(status=status, headers=[*common, *headers], body=body)
         return dated(response, self._clock.now_ms())
-
-    async def _in_thread(self, step: Callable[..., _Result], *arguments: bytes) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, step, *arguments)

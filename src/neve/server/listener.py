@@ -28,9 +28,16 @@ class Listener:
     """Serves one `App` on one address."""
 
     def __init__(
-        self, app: App, *, deadlines: Deadlines, connections_max: int, grace_s: float, report: Report
+        self,
+        make_app: Callable[[], App],
+        *,
+        deadlines: Deadlines,
+        connections_max: int,
+        grace_s: float,
+        report: Report,
     ) -> None:
-        self._app = app
+        """`make_app` is called once the event loop runs."""
+        self._make_app = make_app
         self._deadlines = deadlines
         self._connections_max = connections_max
         self._grace_s = grace_s
@@ -46,14 +53,27 @@ class Listener:
 
     async def _run(self, host: str, port: int, on_ready: Callable[[str, int], None]) -> None:
         loop = asyncio.get_running_loop()
+        app = self._make_app()
+        try:
+            await self._serve(app, host, port, on_ready, loop)
+        finally:
+            await app.close()
+
+    async def _serve(
+        self,
+        app: App,
+        host: str,
+        port: int,
+        on_ready: Callable[[str, int], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
         surroundings = Surroundings(
-            handler=self._app.handle,
-            malformed=self._app.refuse_malformed,
+            handler=app.handle,
+            malformed=app.refuse_malformed,
             deadlines=self._deadlines,
             connections_max=self._connections_max,
         )
-        stop = asyncio.Event()
-        hurry = asyncio.Event()
+        stop, hurry = asyncio.Event(), asyncio.Event()
 
         def on_signal() -> None:
             (hurry if stop.is_set() else stop).set()
@@ -70,8 +90,9 @@ class Listener:
         address = server.sockets[0].getsockname()
         on_ready(address[0], address[1])
         await stop.wait()
+        app.stopping = True
         server.close()
-        await self._finish(surroundings, hurry)
+        await self._finish(surroundings.connections, hurry, loop)
         sweeper.cancel()
 
     async def _sweep(self, surroundings: Surroundings, loop: asyncio.AbstractEventLoop) -> None:
@@ -81,19 +102,17 @@ class Listener:
             for connection in list(surroundings.connections):
                 connection.check_deadline(now_s)
 
-    async def _finish(self, surroundings: Surroundings, hurry: asyncio.Event) -> None:
-        self._app.stopping = True
-        connections = surroundings.connections
-        in_flight = sum(connection.busy for connection in connections)
-        self._report(ServerStopping(requests_in_flight=in_flight))
+    async def _finish(
+        self, connections: set[Connection], hurry: asyncio.Event, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._report(ServerStopping(requests_in_flight=sum(connection.busy for connection in connections)))
         for connection in list(connections):
             connection.drain()
-        loop = asyncio.get_running_loop()
         give_up_s = loop.time() + self._grace_s
         while connections and not hurry.is_set() and loop.time() < give_up_s:
             with suppress(TimeoutError):
                 await asyncio.wait_for(hurry.wait(), _SWEEP_S / 5)
         for connection in list(connections):
             connection.abort()
-        # Threads still at work are waited for when the app is closed: what they do is left whole.
+        # Let the ends of connections be heard.
         await asyncio.sleep(0)
