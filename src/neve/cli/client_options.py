@@ -127,12 +127,16 @@ def cache_folder(environment: Mapping[str, str]) -> Path:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let SIGTERM end a command as cleanly as Ctrl-C does, and both with what became of things begun."""
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Let SIGTERM and SIGHUP end a command as cleanly as Ctrl-C does, with what became of things begun."""
+    # A signal that is ignored stays so: that is what nohup is for.
+    numbers = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt as interruption:
         notes = getattr(interruption, "__notes__", [])
         raise CommandFailed(" ".join(["interrupted.", *notes]), ExitCode.INTERRUPTED) from None
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)

@@ -19,9 +19,10 @@ from neve.cli.client_options import (
     WorkersOption,
     connected,
 )
-from neve.cli.client_progress import lasting, sized
+from neve.cli.client_progress import Reporter, lasting, sized
 from neve.cli.exit_codes import CommandFailed, ExitCode
 from neve.cli.output import OutputFormat, OutputOption, result, result_json
+from neve.client.context import ClientContext
 from neve.client.download import DownloadReport
 from neve.client.download import download as download_volume
 from neve.client.errors import SnapshotFailed
@@ -142,26 +143,37 @@ def upload(
             client,
             reporter,
         ):
-            started_s = client.engine.clock.monotonic_s()
-            origin = open_parent(client, parent) if parent else no_parent()
-            report = upload_volume(client, image, origin, order)
-            reporter.close()
-            elapsed_s = client.engine.clock.monotonic_s() - started_s
-            reporter.tell(_uploaded(report, elapsed_s))
+            report = _send(client, reporter, image, parent, order)
             status = report.status
             try:
                 if wait:
-                    status = wait_until_completed(
-                        client, report.snapshot_id, timeout_s=wait_timeout, appears_within_s=_APPEARS_WITHIN_S
-                    ).state
-            except SnapshotFailed:
-                client.maps.forget(report.snapshot_id)
-                raise
+                    status = _wait(client, report.snapshot_id, wait_timeout)
             finally:
                 # Whatever the waiting brought: the snapshot is there, and this is what it is called.
                 _print_upload(report, status, output)
     finally:
         image.close()
+
+
+def _send(
+    client: ClientContext, reporter: Reporter, image: ImageSource, parent: str, order: UploadOrder
+) -> UploadReport:
+    started_s = client.engine.clock.monotonic_s()
+    origin = open_parent(client, parent) if parent else no_parent()
+    report = upload_volume(client, image, origin, order)
+    reporter.close()
+    reporter.tell(_uploaded(report, client.engine.clock.monotonic_s() - started_s))
+    return report
+
+
+def _wait(client: ClientContext, snapshot_id: str, timeout_s: float) -> str:
+    try:
+        return wait_until_completed(
+            client, snapshot_id, timeout_s=timeout_s, appears_within_s=_APPEARS_WITHIN_S
+        ).state
+    except SnapshotFailed:
+        client.maps.forget(snapshot_id)
+        raise
 
 
 def download(

@@ -12,8 +12,9 @@ from neve.limits import TINY
 from neve.messages.ebs import StartSnapshotRequest
 from neve.messages.ec2 import DescribeSnapshotsRequest, DescribeSnapshotsResponse
 from neve.testing.client_kit import MemorySource, client_over
-from neve.testing.memory_ebs import Fault, MemoryEbs, UnreliableEbs
+from neve.testing.memory_ebs import MemoryEbs
 from neve.testing.time_and_chance import ManualClock
+from neve.testing.unreliable_ebs import Fault, UnreliableEbs
 
 
 def completed(api: MemoryEbs, folder: Path) -> str:

@@ -18,7 +18,8 @@ from neve.client.parents import no_parent, open_parent
 from neve.client.upload import UploadOrder, upload
 from neve.limits import TINY
 from neve.testing.client_kit import MemorySource, MemoryTarget, client_over
-from neve.testing.memory_ebs import Fault, MemoryEbs, UnreliableEbs
+from neve.testing.memory_ebs import MemoryEbs
+from neve.testing.unreliable_ebs import Fault, UnreliableEbs
 
 BLOCK = TINY.block_bytes
 VOLUME_BYTES = TINY.block_bytes * TINY.blocks_per_gib
