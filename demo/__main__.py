@@ -53,7 +53,7 @@ class Demo:
         child = self.upload_child(parent)
         self.compare(ebs, parent, child)
         self.download(parent, child)
-        self.kill_midway(ec2)
+        self.kill_midway(ebs, ec2)
         self.stop_server()
 
     def start_server(self) -> None:
@@ -63,6 +63,7 @@ class Demo:
             server.start()
             settings = aws_settings(server)
             environment = with_nothing_of_the_users(settings)
+            environment["XDG_CACHE_HOME"] = str(self.folder / "cache")
             os.environ.clear()
             os.environ.update(environment)
             stage.say("All that clients get to know:")
@@ -150,27 +151,23 @@ class Demo:
                 stage.claim("and its file system is clean (e2fsck)", holds=image.is_clean(restored))
                 restored.unlink()
 
-    def kill_midway(self, ec2: Any) -> None:
+    def kill_midway(self, ebs: Any, ec2: Any) -> None:
         stage, server = self.stage, self.server
         with stage.step(f"kill -9 in the middle of an upload by {writing.WRITERS} writers"):
-            # A client that gives up at once: what it was told is exactly what it was told.
-            ebs = boto3.client("ebs", config=Config(retries={"total_max_attempts": 1}))
             blocks = {
                 index: self.chance.randbytes(writing.BLOCK_BYTES) for index in range(INTERRUPTED_BLOCKS)
             }
-            snapshot_id = ebs.start_snapshot(VolumeSize=image.VOLUME_GIB, Description="interrupted")[
-                "SnapshotId"
-            ]
-            acknowledged = self._write_until_killed(ebs, snapshot_id, blocks)
+            started = ebs.start_snapshot(VolumeSize=image.VOLUME_GIB, Description="interrupted")
+            snapshot_id: str = started["SnapshotId"]
+            acknowledged = self._write_until_killed(snapshot_id, blocks)
             stage.claim(
                 f"killed with {len(acknowledged)} of {len(blocks)} blocks acknowledged",
                 holds=KILL_AFTER_BLOCKS <= len(acknowledged) < len(blocks),
             )
-            started = time.monotonic()
+            killed_at_s = time.monotonic()
             server.start()
-            stage.say(
-                f"started again, nothing repaired: it took requests after {time.monotonic() - started:.1f} s"
-            )
+            down_s = time.monotonic() - killed_at_s
+            stage.say(f"started again, nothing repaired: it took requests after {down_s:.1f} s")
             rest = [(index, data) for index, data in blocks.items() if index not in acknowledged]
             stage.say(f"sending only the {len(rest)} blocks that were not acknowledged, then completing")
             digests = acknowledged | writing.put_all(ebs, snapshot_id, rest)
@@ -180,8 +177,10 @@ class Demo:
             stage.claim(f"acknowledged blocks lost: {len(lost)}", holds=not lost)
             stage.claim(f"all {len(digests)} blocks read back as written", holds=found == digests)
 
-    def _write_until_killed(self, ebs: Any, snapshot_id: str, blocks: dict[int, bytes]) -> dict[int, bytes]:
+    def _write_until_killed(self, snapshot_id: str, blocks: dict[int, bytes]) -> dict[int, bytes]:
         """Write blocks until the server dies; return the digests of those it acknowledged."""
+        # A client that asks once: what it was told is exactly what it was told.
+        ebs = boto3.client("ebs", config=Config(retries={"total_max_attempts": 1}))
         acknowledged: dict[int, bytes] = {}
         enough = threading.Event()
 

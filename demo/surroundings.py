@@ -23,7 +23,8 @@ def aws_settings(server: ServerProcess) -> dict[str, str]:
 
 def with_nothing_of_the_users(settings: dict[str, str]) -> dict[str, str]:
     """Return this process's environment with these AWS settings, and no others from variables or files."""
-    others = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "NEVE_"))}
+    ours = ("AWS_", "NEVE_", "XDG_CACHE_HOME")
+    others = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     no_files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
     return others | settings | no_files | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
