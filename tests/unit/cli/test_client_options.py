@@ -85,7 +85,7 @@ def test_a_signal_ends_a_command_with_what_became_of_things_begun(number: signal
                 interruption.add_note("The unfinished snapshot was deleted.")
                 raise
 
-    with pytest.raises(CommandFailed, match="interrupted[.] The unfinished snapshot was deleted") as ended:
+    with pytest.raises(CommandFailed, match=r"interrupted\. The unfinished snapshot was deleted") as ended:
         interrupted()
     assert ended.value.code is ExitCode.INTERRUPTED
     assert signal.getsignal(number) is signal.SIG_DFL
