@@ -48,6 +48,8 @@ class Signature:
     service: str
     amz_date: str
     """When it was signed, as written: `20260101T000000Z`."""
+    signed_ms: int
+    """The same, in milliseconds since the epoch."""
     signed_headers: tuple[str, ...]
     """Lower-case, sorted, each once, `host` among them."""
     signature_hex: str = field(repr=False)
@@ -59,11 +61,6 @@ class Signature:
     def presigned(self) -> bool:
         """True if it came in the query."""
         return self.expires_s is not None
-
-    @property
-    def signed_ms(self) -> int:
-        """When it was signed, in milliseconds since the epoch."""
-        return amz_date_ms(self.amz_date)
 
 
 def amz_date_text(time_ms: int) -> str:
@@ -80,7 +77,7 @@ def amz_date_ms(text: str) -> int:
     try:
         if _AMZ_DATE.fullmatch(text) is None:
             raise ValueError
-        return int(datetime.strptime(text, _AMZ_DATE_FORM).replace(tzinfo=UTC).timestamp()) * 1000
+        return int(datetime.fromisoformat(text).timestamp()) * 1000
     except ValueError:
         raise failures.incomplete(
             "Date must be in ISO-8601 'basic format', for example 20260101T000000Z."
@@ -180,13 +177,13 @@ def _checked(
         raise failures.invalid("'Host' must be a 'SignedHeader' in the AWS Authorization.")
     if _HEX_SIGNATURE.fullmatch(signature_hex) is None:
         raise failures.incomplete("Signature must be 64 lower-case hex digits.")
-    amz_date_ms(amz_date)
     return Signature(
         access_key_id=access_key_id,
         date=date,
         region=region,
         service=service,
         amz_date=amz_date,
+        signed_ms=amz_date_ms(amz_date),
         signed_headers=tuple(names),
         signature_hex=signature_hex,
         expires_s=expires_s,

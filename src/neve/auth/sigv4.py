@@ -137,19 +137,21 @@ def _require_scope(claim: Signature, *, region: str, service: str) -> None:
 
 
 def _require_fresh(claim: Signature, *, now_ms: int, skew_s: int) -> None:
-    skew_ms = skew_s * 1000
-    now, minutes = signature.amz_date_text(now_ms), skew_s // 60
+    skew_ms, minutes = skew_s * 1000, skew_s // 60
     if claim.signed_ms > now_ms + skew_ms:
-        later = signature.amz_date_text(now_ms + skew_ms)
+        now, later = _texts(now_ms, now_ms + skew_ms)
         raise failures.OutOfTime(
             f"Signature not yet current: {claim.amz_date} is still later than {later} ({now} + {minutes} min.)"
         )
     if claim.expires_s is None and claim.signed_ms < now_ms - skew_ms:
-        earlier = signature.amz_date_text(now_ms - skew_ms)
+        now, earlier = _texts(now_ms, now_ms - skew_ms)
         raise failures.OutOfTime(
             f"Signature expired: {claim.amz_date} is now earlier than {earlier} ({now} - {minutes} min.)"
         )
     if claim.expires_s is not None and now_ms > claim.signed_ms + claim.expires_s * 1000:
-        raise failures.OutOfTime(
-            f"Signature expired: {claim.amz_date} and {claim.expires_s} seconds are earlier than {now}."
-        )
+        end, now = _texts(claim.signed_ms + claim.expires_s * 1000, now_ms)
+        raise failures.OutOfTime(f"Signature expired: {end} is now earlier than {now}")
+
+
+def _texts(first_ms: int, second_ms: int) -> tuple[str, str]:
+    return signature.amz_date_text(first_ms), signature.amz_date_text(second_ms)

@@ -7,7 +7,7 @@ better, because the live service was seen to differ, `DEVIATIONS` says so and th
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -63,16 +63,14 @@ class Member:
     location: Location
     wire_name: str
     required: bool = False
+    coral_name: str = field(init=False)
+    """What messages about violations call it (contract 1.4): the name with a small first letter."""
+    field_name: str = field(init=False)
+    """Its field in the request message."""
 
-    @property
-    def coral_name(self) -> str:
-        """What messages about violations call it (contract 1.4): the name with a small first letter."""
-        return self.name[0].lower() + self.name[1:]
-
-    @property
-    def field(self) -> str:
-        """Its field in the request message."""
-        return re.sub(r"(?<!^)([A-Z])", r"_\1", self.name).lower()
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "coral_name", self.name[0].lower() + self.name[1:])
+        object.__setattr__(self, "field_name", re.sub(r"(?<!^)([A-Z])", r"_\1", self.name).lower())
 
 
 BLOCK_DATA: Final = Shape(kind=Kind.BLOB, sensitive=True)

@@ -91,7 +91,7 @@ def _text_values(route: Route, head: RequestHead) -> dict[str, Any]:
             continue
         text = _text(member, route, head, query)
         if text is not None:
-            values[member.field], found = coral.parsed_text(member, text)
+            values[member.field_name], found = coral.parsed_text(member, text)
             violations += found
         elif member.required:
             violations.append(coral.missing(member.coral_name))
@@ -117,16 +117,16 @@ def _start_snapshot_values(body: bytes) -> dict[str, Any]:
     values: dict[str, Any] = {}
     violations: list[str] = []
     for member in REQUESTS["StartSnapshot"]:
-        value = getattr(parsed, member.field)
+        value = getattr(parsed, member.field_name)
         if value is None:
             if member.required:
                 violations.append(coral.missing(member.coral_name))
         elif isinstance(value, list):
-            values[member.field] = tuple(
+            values[member.field_name] = tuple(
                 _tag(tag, f"tags.{position}.member", violations) for position, tag in enumerate(value, 1)
             )
         else:
-            values[member.field] = value
+            values[member.field_name] = value
             violations += _value_violations(member.coral_name, member, value)
     if violations:
         raise ModelViolationError(*violations)
@@ -135,7 +135,7 @@ def _start_snapshot_values(body: bytes) -> dict[str, Any]:
 
 def _tag(tag: _TagBody, path: str, violations: list[str]) -> ebs.Tag:
     for member in TAG_MEMBERS:
-        value = getattr(tag, member.field)
+        value = getattr(tag, member.field_name)
         member_path = f"{path}.{member.coral_name}"
         if value is not None:
             violations += _value_violations(member_path, member, value)

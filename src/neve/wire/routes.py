@@ -48,14 +48,17 @@ class EbsOperation:
     method: str
     path: str
     status: int
+    segments: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "segments", tuple(self.path.split("/")[1:]))
 
     def parameters(self, method: str, segments: list[str]) -> dict[str, str] | None:
         """Return the still encoded path parameters, or None if this is another operation's request."""
-        template = self.path.split("/")[1:]
-        if method != self.method or len(segments) != len(template):
+        if method != self.method or len(segments) != len(self.segments):
             return None
         found = {}
-        for expected, segment in zip(template, segments, strict=True):
+        for expected, segment in zip(self.segments, segments, strict=True):
             if expected.startswith("{"):
                 found[expected[1:-1]] = segment
             elif expected != segment:

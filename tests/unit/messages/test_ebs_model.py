@@ -110,7 +110,7 @@ def test_a_request_line_and_its_status_are_the_models(operation: str) -> None:
 def test_a_request_has_the_models_members_in_the_models_order(operation: str) -> None:
     members = list(SHAPES[OPERATIONS[operation]["input"]["shape"]]["members"])
     assert [member.name for member in REQUESTS[operation]] == members
-    assert [member.field for member in REQUESTS[operation]] == [snake(member) for member in members]
+    assert [member.field_name for member in REQUESTS[operation]] == [snake(member) for member in members]
     assert fields(REQUEST_TYPES[operation]) == [snake(member) for member in members]
     assert REQUEST_TYPES[operation].__name__ == OPERATIONS[operation]["input"]["shape"]
 
