@@ -1,5 +1,6 @@
 """What can go wrong with a request's body, and how many bytes of bodies may be held at once."""
 
+from asyncio import Future
 from enum import Enum
 
 
@@ -18,6 +19,37 @@ class BodyFailed(Exception):
     def __init__(self, fault: BodyFault) -> None:
         super().__init__(fault.value)
         self.fault = fault
+
+
+class DirectBody:
+    """A body of known length on its way from the socket to where it belongs, copied by nobody.
+
+    A block is half a MiB: each copy of it costs more than everything the event loop does for a request.
+    """
+
+    def __init__(self, length: int, beginning: bytes, whole: "Future[bytearray]") -> None:
+        """`beginning` is what came with the head; there is more to come."""
+        assert len(beginning) < length
+        self.whole = whole
+        self._buffer = bytearray(length)
+        self._buffer[: len(beginning)] = beginning
+        self.rest = memoryview(self._buffer)[len(beginning) :]
+        """Where the next bytes go; not one byte of the next request fits in."""
+
+    def received(self, size_bytes: int) -> bool:
+        """Note that so many bytes of `rest` are filled; return True if that was the last of it."""
+        self.rest = self.rest[size_bytes:]
+        if self.rest:
+            return False
+        self.rest.release()
+        if not self.whole.done():
+            self.whole.set_result(self._buffer)
+        return True
+
+    def fail(self, failed: BodyFailed) -> None:
+        """Let whoever waits for the body know that it will not come."""
+        if not self.whole.done():
+            self.whole.set_exception(failed)
 
 
 class ByteBudget:

@@ -21,7 +21,7 @@ from aiohttp.http import HttpRequestParser, RawRequestMessage
 
 from neve.limits import KIB, MIB
 from neve.messages.http import RequestHead, Response
-from neve.server.bodies import BodyFailed, BodyFault
+from neve.server.bodies import BodyFailed, BodyFault, DirectBody
 from neve.server.framing import Framed, Framing, Malformed, framed
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _HEAD_READ_BYTES: Final = 16 * KIB
 _BODY_READ_BYTES: Final = 256 * KIB
 _HEAD_BYTES_MAX: Final = 64 * KIB
 _PARSED_BYTES_MAX: Final = 256 * KIB
-"""The parser's reader asks for a pause at twice this, which it never holds while somebody reads."""
+"""Of a chunked body: the parser's reader asks for a pause at twice this."""
 _JOIN_BYTES_MAX: Final = 64 * KIB
 """Up to here copying the body behind the head is cheaper than a second send."""
 _LINGER_BYTES_MAX: Final = 2 * MIB
@@ -73,7 +73,7 @@ class Incoming:
         """The body's size if the head tells it; None for a chunked body."""
         return None if self._request.framing is Framing.CHUNKED else self._request.length
 
-    async def read_body(self, *, bytes_max: int) -> bytes:
+    async def read_body(self, *, bytes_max: int) -> bytes | bytearray:
         """Return the whole body, holding little more than `bytes_max` bytes at any time.
 
         Raises:
@@ -125,16 +125,10 @@ class Connection(asyncio.BufferedProtocol):
         self._deadline_s = _NEVER
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
-        # Of its protocol the parser calls `pause_reading`, `resume_reading` and `connected`.
-        self._parser = HttpRequestParser(
-            self,  # type: ignore[arg-type]
-            loop,
-            _PARSED_BYTES_MAX,
-            auto_decompress=False,
-            max_msg_queue_size=1,
-        )
+        self._parser = self._new_parser()
         self._parsed: tuple[RawRequestMessage, StreamReader] | Malformed | None = None
         self._payload: StreamReader | None = None
+        self._direct: DirectBody | None = None
         self._early = b""
         self._phase_bytes = 0
         self._client_done = False
@@ -203,11 +197,16 @@ class Connection(asyncio.BufferedProtocol):
             self._drained.set_exception(_ClientGone())
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
+        if self._direct is not None:
+            return self._direct.rest
         view = self._surroundings.read_buffer
         return view if self._phase in {_Phase.BODY, _Phase.LINGER} else view[:_HEAD_READ_BYTES]
 
     def buffer_updated(self, nbytes: int) -> None:
-        if self._phase in {_Phase.IDLE, _Phase.HEAD}:
+        if self._direct is not None:
+            if self._direct.received(nbytes):
+                self._body_is_whole()
+        elif self._phase in {_Phase.IDLE, _Phase.HEAD}:
             self._feed_head(bytes(self._surroundings.read_buffer[:nbytes]))
         elif self._phase is _Phase.LINGER:
             self._phase_bytes += nbytes
@@ -312,25 +311,37 @@ class Connection(asyncio.BufferedProtocol):
             self._feed_head(early)
         self._resume_reading()
 
-    async def read_body(self, request: Framed, bytes_max: int) -> bytes:
+    async def read_body(self, request: Framed, bytes_max: int) -> bytes | bytearray:
         """Do what `Incoming.read_body` says."""
         payload = self._payload
         if self._transport is None or payload is None:
             raise BodyFailed(BodyFault.ENDED_EARLY)
         if request.expects_continue and not payload.total_bytes:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        size_max = request.length if request.framing is Framing.LENGTH else bytes_max
-        self._enter(_Phase.BODY, self._deadlines.for_transfer(size_max))
+        has_length = request.framing is Framing.LENGTH
+        self._enter(_Phase.BODY, self._deadlines.for_transfer(request.length if has_length else bytes_max))
+        try:
+            if has_length and self._body_is_open:
+                return await self._read_directly(payload, request.length)
+            return await self._read_parsed(payload, bytes_max)
+        finally:
+            self._direct = None
+            self._enter(_Phase.WORKING, _NEVER)
+
+    async def _read_directly(self, payload: "StreamReader", length: int) -> bytearray:
+        """Have the rest of the body put where it belongs, without a stop at the parser."""
+        self._direct = DirectBody(length, payload.read_nowait(), self._loop.create_future())
+        self._resume_reading()
+        return await self._direct.whole
+
+    async def _read_parsed(self, payload: "StreamReader", bytes_max: int) -> bytes:
         self._resume_reading()
         pieces, size = [], 0
-        try:
-            while piece := await payload.readany():
-                size += len(piece)
-                if size > bytes_max:
-                    raise BodyFailed(BodyFault.TOO_LONG)
-                pieces.append(piece)
-        finally:
-            self._enter(_Phase.WORKING, _NEVER)
+        while piece := await payload.readany():
+            size += len(piece)
+            if size > bytes_max:
+                raise BodyFailed(BodyFault.TOO_LONG)
+            pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def _send(self, answer: Response, *, keep_alive: bool, with_body: bool) -> None:
@@ -348,6 +359,16 @@ class Connection(asyncio.BufferedProtocol):
             await self._drained
 
     # --- bytes in
+
+    def _new_parser(self) -> HttpRequestParser:
+        # Of its protocol the parser calls `pause_reading`, `resume_reading` and `connected`.
+        return HttpRequestParser(
+            self,  # type: ignore[arg-type]
+            self._loop,
+            _PARSED_BYTES_MAX,
+            auto_decompress=False,
+            max_msg_queue_size=1,
+        )
 
     @property
     def _body_is_open(self) -> bool:
@@ -380,9 +401,17 @@ class Connection(asyncio.BufferedProtocol):
         self._deadline_s = _NEVER
         self._wake()
 
+    def _body_is_whole(self) -> None:
+        """The body came past the parser, which still waits for it: the next request needs a new one."""
+        self._direct = self._payload = None
+        self._parser = self._new_parser()
+
     def _fail_body(self, fault: BodyFault) -> None:
         if self._body_is_open and self._payload is not None:
             self._payload.set_exception(BodyFailed(fault))
+        if self._direct is not None:
+            self._direct.fail(BodyFailed(fault))
+            self._direct = None
 
     # --- state
 
