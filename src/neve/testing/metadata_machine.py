@@ -10,6 +10,7 @@ A backend joins by saying how its store is made and how it is opened again.
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from neve.domain.blocks import BlockIndex
 from neve.domain.identities import AccountId, DomainKey
-from neve.domain.snapshots import CompletionClaim, Sealed, Snapshot, SnapshotKey
+from neve.domain.snapshots import CompletionClaim, Sealed, Snapshot, SnapshotKey, State, observed
 from neve.errors import NeveError
 from neve.stores.metadata.contract import (
     Batch,
@@ -49,18 +50,20 @@ MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - TemporaryDirectory makes an ung
 
 ACCOUNTS = (ACCOUNT, OTHER_ACCOUNT)
 CHUNKS = range(6)
+UNKNOWN_PICK = -1
+UNKNOWN_NUMBER = 99
 ACCOUNT_OF_DOMAIN = (0, 0, 1)
 
-accounts = st.sampled_from([0, 0, 0, 1])
 domains = st.sampled_from([0, 0, 0, 1, 2])
-numbers = st.integers(1, 8)
-"""Of snapshots; those that were not started yet are unknown ones."""
+picks = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 4, UNKNOWN_PICK])
+"""Which of the snapshots there are, counted from the newest."""
 chunks = st.sampled_from(CHUNKS)
 tags = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["", "1", "2"]), max_size=3)
-limits = st.integers(1, 4)
-tokens = st.sampled_from([None, None, "once", "twice"])
-entries = st.tuples(numbers, domains, st.integers(0, 3), chunks)
-"""Snapshot, domain (usually overruled by the snapshot's own), index, chunk."""
+tokens = st.sampled_from([None, "once", "twice"])
+seldom = st.sampled_from([False] * 9 + [True])
+Entry = tuple[int, int, int, int]
+"""Pick, domain (overruled by the snapshot's own unless the batch is stray), index, chunk."""
+entries = st.tuples(picks, domains, st.integers(0, 3), chunks)
 
 
 class Side:
@@ -78,9 +81,12 @@ class Side:
     def key(self, number: int) -> SnapshotKey:
         return self._snapshots[number].key if number in self._snapshots else UNKNOWN_SNAPSHOT
 
-    def domain_key_of(self, number: int, otherwise: int) -> DomainKey:
-        snapshot = self._snapshots.get(number)
-        return self._domain_keys[otherwise] if snapshot is None else snapshot.domain_key
+    def snapshot(self, number: int) -> Snapshot | None:
+        """Return the snapshot as it was when it was started."""
+        return self._snapshots.get(number)
+
+    def domain_of(self, snapshot: Snapshot) -> int:
+        return self._domain_keys.index(snapshot.domain_key)
 
     def answer(self, call: Callable[["Side"], Any]) -> Any:
         """Return what the call gives or the name of what it raises, without the store's own keys."""
@@ -95,7 +101,7 @@ class Side:
                 self._snapshots[_number(value.snapshot)] = value.snapshot
                 return value.replayed, self._plain(value.snapshot)
             case Snapshot():
-                domain = self._domain_keys.index(value.domain_key)
+                domain = self.domain_of(value)
                 plain = replace(value, key=SnapshotKey(_number(value)), domain_key=DomainKey(domain))
                 return plain, list(value.tags)
             case ChunkRecord():
@@ -133,6 +139,7 @@ class MetadataMachine(RuleBasedStateMachine):
         self._requests = Scene(MemoryMetadataStore())
         self.now_ms = START_MS
         self._started = 0
+        self._owners: dict[int, AccountId] = {}
         self._reserved = 0
 
     def teardown(self) -> None:
@@ -145,127 +152,199 @@ class MetadataMachine(RuleBasedStateMachine):
         assert answered == expected, f"expected {expected}, the store says {answered}"
         return expected
 
+    def _number(self, pick: int) -> int:
+        return UNKNOWN_NUMBER if pick == UNKNOWN_PICK else max(self._started - pick, 1)
+
+    def _account(self, pick: int, *, is_stranger: bool) -> AccountId:
+        """Return who owns the snapshot, or the other one."""
+        owner = self._owners.get(self._number(pick), ACCOUNT)
+        return ACCOUNTS[(ACCOUNTS.index(owner) + is_stranger) % len(ACCOUNTS)]
+
     # --- snapshots
 
-    @initialize(number=st.integers(0, 3))
-    def some_pending_snapshots(self, number: int) -> None:
-        for _ in range(number):
+    @initialize(count=st.integers(1, 3))
+    def some_pending_snapshots(self, count: int) -> None:
+        for _ in range(count):
             self._start(timeout_minutes=2)
 
     @rule(
         domain=domains,
-        parent=st.one_of(st.none(), numbers),
-        volume_gib=st.integers(1, 2),
-        timeout_minutes=st.integers(1, 4),
-        client_token=tokens,
-        fingerprint=st.integers(0, 1),
+        parent=st.one_of(st.none(), picks),
+        timeout_minutes=st.sampled_from([2, 60, 60]),
         tags=tags,
-        pending_max=st.sampled_from([0, 0, 1, 3]),
-        snapshots_max=st.sampled_from([0, 0, 4]),
-        old_number=st.one_of(st.none(), st.none(), st.none(), numbers),
     )
-    def start(
-        self, *, domain: int, parent: int | None, fingerprint: int, old_number: int | None, **members: Any
-    ) -> None:
-        self._start(
-            domain,
-            number=old_number,
-            account_id=ACCOUNTS[ACCOUNT_OF_DOMAIN[domain]],
-            parent_id=None if parent is None else snapshot_id(parent),
-            fingerprint=bytes([fingerprint]),
-            **members,
-        )
+    def start(self, *, domain: int, parent: int | None, timeout_minutes: int, tags: dict[str, str]) -> None:
+        parent_id = None if parent is None else snapshot_id(self._number(parent))
+        self._start(domain, parent_id=parent_id, timeout_minutes=timeout_minutes, tags=tags)
+
+    @rule(
+        domain=domains,
+        volume_gib=st.integers(1, 2),
+        client_token=tokens,
+        fingerprint=st.sampled_from([b"0", b"0", b"1"]),
+        tags=tags,
+        pending_max=st.integers(0, 3),
+        snapshots_max=st.sampled_from([0, 4]),
+        reused=st.one_of(st.none(), st.none(), picks),
+    )
+    def start_with_conditions(self, *, domain: int, reused: int | None, **members: Any) -> None:
+        self._start(domain, number=None if reused is None else self._number(reused), **members)
 
     def _start(self, domain: int = 0, *, number: int | None = None, **members: Any) -> None:
-        self._started += number is None
+        account_id = ACCOUNTS[ACCOUNT_OF_DOMAIN[domain]]
         request = self._requests.request(
-            snapshot_id=snapshot_id(number or self._started), now_ms=self.now_ms, **members
+            snapshot_id=snapshot_id(number or self._started + 1),
+            account_id=account_id,
+            now_ms=self.now_ms,
+            **members,
         )
         self.both(
             lambda side: side.store.start_snapshot(replace(request, domain_key=side.domain_key(domain)))
         )
+        if self.model.snapshot(self._started + 1) is not None:
+            self._started += 1
+            self._owners[self._started] = account_id
 
-    @rule(account=accounts, number=numbers, count=st.integers(0, 2))
-    def accept(self, account: int, number: int, count: int) -> None:
+    @rule(pick=picks, is_stranger=seldom, count=st.integers(0, 2))
+    def accept(self, pick: int, *, is_stranger: bool, count: int) -> None:
+        account_id = self._account(pick, is_stranger=is_stranger)
         claim = CompletionClaim(changed_blocks_count=count, aggregate=digest(1) if count else None)
         self.both(
             lambda side: side.store.accept_completion(
-                ACCOUNTS[account], snapshot_id(number), claim, now_ms=self.now_ms
+                account_id, snapshot_id(self._number(pick)), claim, now_ms=self.now_ms
             )
         )
 
-    @rule(number=numbers, root=chunks)
-    def finish(self, number: int, root: int) -> None:
+    @rule(pick=picks, root=chunks)
+    def finish(self, pick: int, root: int) -> None:
         sealed = Sealed(root=chunk_id(root), block_count=root)
-        self.both(lambda side: side.store.finish_completion(side.key(number), sealed, now_ms=self.now_ms))
-
-    @rule(number=numbers)
-    def fail(self, number: int) -> None:
-        self.both(lambda side: side.store.fail_completion(side.key(number), "no", now_ms=self.now_ms))
-
-    @rule(limit=limits)
-    def expire(self, limit: int) -> None:
-        self.both(lambda side: side.store.expire(now_ms=self.now_ms, limit=limit))
-
-    @rule(account=accounts, number=numbers)
-    def delete(self, account: int, number: int) -> None:
         self.both(
-            lambda side: side.store.delete_snapshot(
-                ACCOUNTS[account], snapshot_id(number), now_ms=self.now_ms
+            lambda side: side.store.finish_completion(
+                side.key(self._number(pick)), sealed, now_ms=self.now_ms
             )
         )
 
-    @rule(limit=limits)
-    def reap(self, limit: int) -> None:
-        self.both(lambda side: side.store.reap(limit=limit))
+    @rule(pick=picks, node=chunks)
+    def complete(self, pick: int, node: int) -> None:
+        self.accept(pick, is_stranger=False, count=1)
+        self._publish(0, [node], [], [(pick, 0, 0, node)])
+        self.finish(pick, node)
 
-    @rule(minutes=st.integers(0, 5))
-    def forget_tokens(self, minutes: int) -> None:
+    @rule(pick=picks, is_accepted=st.booleans())
+    def fail(self, pick: int, *, is_accepted: bool) -> None:
+        if is_accepted:
+            self.accept(pick, is_stranger=False, count=2)
+        self.both(
+            lambda side: side.store.fail_completion(side.key(self._number(pick)), "no", now_ms=self.now_ms)
+        )
+
+    @rule(pick=picks, is_stranger=seldom)
+    def delete(self, pick: int, *, is_stranger: bool) -> None:
+        account_id = self._account(pick, is_stranger=is_stranger)
+        name = snapshot_id(self._number(pick))
+        self.both(lambda side: side.store.delete_snapshot(account_id, name, now_ms=self.now_ms))
+
+    @rule(limit=st.integers(1, 4), minutes=st.integers(-1, 3))
+    def keep_house(self, limit: int, minutes: int) -> None:
         used_before_ms = self.now_ms - minutes * MINUTE_MS
-        self.both(lambda side: side.store.forget_client_tokens(used_before_ms=used_before_ms, limit=10))
+        self.both(lambda side: side.store.expire(now_ms=self.now_ms, limit=limit))
+        self.both(lambda side: side.store.reap(limit=limit))
+        self.both(lambda side: side.store.forget_client_tokens(used_before_ms=used_before_ms, limit=limit))
 
-    @rule(minutes=st.sampled_from([-1, 1, 1, 2]), milliseconds=st.integers(-1, 1))
-    def time_passes(self, minutes: int, milliseconds: int) -> None:
-        self.now_ms += minutes * MINUTE_MS + milliseconds
+    @rule(minutes=st.sampled_from([-1, 1, 1, 2]))
+    def time_passes(self, minutes: int) -> None:
+        self.now_ms += minutes * MINUTE_MS
+
+    @rule(pick=picks, milliseconds=st.integers(-1, 1), action=st.sampled_from(["put", "accept", "expire"]))
+    def act_about_the_deadline(self, pick: int, milliseconds: int, action: str) -> None:
+        snapshot = self.model.snapshot(self._number(pick))
+        if snapshot is None:
+            return
+        self.now_ms = snapshot.deadline_ms + milliseconds
+        match action:
+            case "put":
+                self._publish(0, [], [(pick, 0, 3, 0)], [])
+            case "accept":
+                self.accept(pick, is_stranger=False, count=0)
+            case _:
+                self.keep_house(limit=4, minutes=0)
 
     # --- tags
 
-    @rule(account=accounts, named=st.lists(numbers, max_size=3), given_tags=tags, tags_max=st.integers(1, 4))
-    def put_tags(self, account: int, named: Sequence[int], given_tags: dict[str, str], tags_max: int) -> None:
-        ids = [snapshot_id(number) for number in named]
-        self.both(lambda side: side.store.put_tags(ACCOUNTS[account], ids, given_tags, tags_max=tags_max))
+    @rule(
+        named=st.lists(picks, min_size=1, max_size=2),
+        is_stranger=seldom,
+        given=tags,
+        tags_max=st.integers(1, 4),
+    )
+    def put_tags(
+        self, *, named: Sequence[int], is_stranger: bool, given: dict[str, str], tags_max: int
+    ) -> None:
+        account_id = self._account(named[0], is_stranger=is_stranger)
+        ids = [snapshot_id(self._number(pick)) for pick in named]
+        self.both(lambda side: side.store.put_tags(account_id, ids, given, tags_max=tags_max))
 
     @rule(
-        account=accounts,
-        named=st.lists(numbers, max_size=3),
+        named=st.lists(picks, min_size=1, max_size=2),
+        is_stranger=seldom,
         removed=st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([None, "", "1"])), max_size=2),
     )
     def remove_tags(
-        self, account: int, named: Sequence[int], removed: Sequence[tuple[str, str | None]]
+        self, *, named: Sequence[int], is_stranger: bool, removed: Sequence[tuple[str, str | None]]
     ) -> None:
-        ids = [snapshot_id(number) for number in named]
+        account_id = self._account(named[0], is_stranger=is_stranger)
+        ids = [snapshot_id(self._number(pick)) for pick in named]
         removals = [TagRemoval(*each) for each in removed]
-        self.both(lambda side: side.store.remove_tags(ACCOUNTS[account], ids, removals))
+        self.both(lambda side: side.store.remove_tags(account_id, ids, removals))
 
     # --- blocks, chunks, segments
 
+    @rule(pick=picks, contents=st.dictionaries(st.integers(0, 3), chunks, min_size=1, max_size=3))
+    def put_new_blocks(self, pick: int, contents: dict[int, int]) -> None:
+        snapshot = self.model.snapshot(self._number(pick))
+        domain = 0 if snapshot is None else self.model.domain_of(snapshot)
+        new = [chunk for chunk in contents.values() if chunk]
+        self._publish(domain, new, [(pick, domain, index, chunk) for index, chunk in contents.items()], [])
+
     @rule(
         domain=domains,
-        new=st.lists(chunks, max_size=3),
-        blocks=st.lists(entries, max_size=4),
+        new=st.lists(chunks, max_size=2),
+        blocks=st.lists(entries, min_size=1, max_size=4),
         holds=st.lists(entries, max_size=2),
-        is_stray=st.sampled_from([False] * 9 + [True]),
-        is_cancelled=st.sampled_from([False] * 9 + [True]),
+        is_stray=seldom,
+        is_cancelled=seldom,
     )
     def publish(
         self,
         *,
         domain: int,
         new: Sequence[int],
-        blocks: Sequence[tuple[int, int, int, int]],
-        holds: Sequence[tuple[int, int, int, int]],
+        blocks: Sequence[Entry],
+        holds: Sequence[Entry],
         is_stray: bool,
         is_cancelled: bool,
+    ) -> None:
+        """Publish anything. Only a stray one holds nodes of a pending snapshot or leaves its domain."""
+        if not is_stray:
+            holds = [hold for hold in holds if not self._is_pending(hold[0])]
+        self._publish(domain, new, blocks, holds, is_stray=is_stray, is_cancelled=is_cancelled)
+
+    def _is_pending(self, pick: int) -> bool:
+        there = chain.from_iterable(
+            self._memory.snapshots(account_id, after=None, limit=100) for account_id in ACCOUNTS
+        )
+        pending = {_number(each) for each in there if observed(each, self.now_ms).state is State.PENDING}
+        return self._number(pick) in pending
+
+    def _publish(
+        self,
+        domain: int,
+        new: Sequence[int],
+        blocks: Sequence[Entry],
+        holds: Sequence[Entry],
+        *,
+        is_stray: bool = False,
+        is_cancelled: bool = False,
     ) -> None:
         self._reserved += 1
         segment = segment_name(self._reserved)
@@ -273,54 +352,51 @@ class MetadataMachine(RuleBasedStateMachine):
         if is_cancelled:
             self.both(lambda side: side.store.cancel_reservations())
 
-        def domain_key(side: Side, number: int, other: int) -> DomainKey:
-            return side.domain_key(other) if is_stray else side.domain_key_of(number, other)
+        def batch(side: Side) -> Batch:
+            def domain_key(pick: int, other: int) -> DomainKey:
+                snapshot = None if is_stray else side.snapshot(self._number(pick))
+                return side.domain_key(other) if snapshot is None else snapshot.domain_key
 
-        self.both(
-            lambda side: side.store.publish(
-                Batch(
-                    segment=segment,
-                    segment_bytes=len(new),
-                    chunks=[chunk_record(number, segment, side.domain_key(domain)) for number in new],
-                    blocks=[
-                        BlockWrite(
-                            domain_key=domain_key(side, number, other),
-                            snapshot_key=side.key(number),
-                            block_index=BlockIndex(index),
-                            chunk_id=chunk_id(chunk),
-                            digest=digest(chunk),
-                        )
-                        for number, other, index, chunk in blocks
-                    ],
-                    holds=[
-                        NodeHold(
-                            domain_key=domain_key(side, number, other),
-                            snapshot_key=side.key(number),
-                            chunk_id=chunk_id(chunk),
-                        )
-                        for number, other, _, chunk in holds
-                    ],
-                ),
-                now_ms=self.now_ms,
+            return Batch(
+                segment=segment,
+                segment_bytes=len(new),
+                chunks=[chunk_record(number, segment, side.domain_key(domain)) for number in new],
+                blocks=[
+                    BlockWrite(
+                        domain_key=domain_key(pick, other),
+                        snapshot_key=side.key(self._number(pick)),
+                        block_index=BlockIndex(index),
+                        chunk_id=chunk_id(chunk),
+                        digest=digest(chunk),
+                    )
+                    for pick, other, index, chunk in blocks
+                ],
+                holds=[
+                    NodeHold(
+                        domain_key=domain_key(pick, other),
+                        snapshot_key=side.key(self._number(pick)),
+                        chunk_id=chunk_id(chunk),
+                    )
+                    for pick, other, _, chunk in holds
+                ],
             )
-        )
+
+        self.both(lambda side: side.store.publish(batch(side), now_ms=self.now_ms))
 
     @rule(domain=domains, chunk=chunks)
     def mark_bad(self, domain: int, chunk: int) -> None:
         self.both(lambda side: side.store.mark_bad(side.domain_key(domain), chunk_id(chunk)))
 
-    @rule(used=st.integers(1, 40))
+    @rule(used=st.integers(0, 5))
     def reserve_a_name_that_may_be_used(self, used: int) -> None:
         self._reserved += 1
-        names = [segment_name(self._reserved), segment_name(min(used, self._reserved))]
+        names = [segment_name(self._reserved), segment_name(self._reserved - used)][: 1 + used]
         self.both(lambda side: side.store.reserve_segments(names, now_ms=self.now_ms))
 
-    @rule()
-    def cancel_reservations(self) -> None:
-        self.both(lambda side: side.store.cancel_reservations())
-
-    @rule()
-    def reopen(self) -> None:
+    @rule(is_orderly=st.booleans())
+    def restart(self, *, is_orderly: bool) -> None:
+        if is_orderly:
+            self.both(lambda side: side.store.cancel_reservations())
         self.subject.store.close()
         self.subject.store = self.open(self._path)
 
