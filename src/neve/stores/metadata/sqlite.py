@@ -13,6 +13,7 @@ from neve.domain.identities import AccessKey, Account, AccountId, Domain, Domain
 from neve.domain.snapshots import CompletionClaim, Sealed, Snapshot, SnapshotKey
 from neve.errors import StoreUnusable
 from neve.limits import Limits
+from neve.stores.file_operations import FileOperations
 from neve.stores.metadata import migrations
 from neve.stores.metadata.contract import (
     Batch,
@@ -28,7 +29,13 @@ from neve.stores.metadata.contract import (
 )
 from neve.stores.metadata.records import accounts, publishing, reading, snapshots, starting, tagging
 from neve.stores.metadata.schema import SQLITE
-from neve.stores.metadata.sqlite_database import APPLICATION_ID, SqliteDatabase, create_file, sync_directory
+from neve.stores.metadata.sqlite_database import (
+    APPLICATION_ID,
+    SYSTEM_FILES,
+    SqliteDatabase,
+    create_file,
+    sync_directory,
+)
 
 
 class SqliteMetadataStore:
@@ -39,7 +46,9 @@ class SqliteMetadataStore:
         self._database = database
 
     @classmethod
-    def create(cls, path: Path, facts: StoreFacts, *, vfs: str | None = None) -> Self:
+    def create(
+        cls, path: Path, facts: StoreFacts, *, vfs: str | None = None, files: FileOperations = SYSTEM_FILES
+    ) -> Self:
         """Make the tables of a new store in a new file, durably, and open it.
 
         An empty file, such as a creation that was cut short leaves, is used.
@@ -47,8 +56,8 @@ class SqliteMetadataStore:
         Raises:
             StoreUnusable: there is a database already.
         """
-        create_file(path)
-        database = SqliteDatabase(path, vfs=vfs)
+        create_file(path, files)
+        database = SqliteDatabase(path, vfs=vfs, files=files)
         try:
             with database.writing() as session:
                 if migrations.steps_taken(session, SQLITE) > 0:
@@ -58,21 +67,23 @@ class SqliteMetadataStore:
                 session.rows(f"PRAGMA application_id = {APPLICATION_ID}")
                 migrations.migrate(session, SQLITE)
                 reading.add_facts(session, facts)
-            sync_directory(path.parent)
+            sync_directory(path.parent, files)
         except BaseException:
             database.close()
             raise
         return cls(database)
 
     @classmethod
-    def open(cls, path: Path, *, limits: Limits, vfs: str | None = None) -> Self:
+    def open(
+        cls, path: Path, *, limits: Limits, vfs: str | None = None, files: FileOperations = SYSTEM_FILES
+    ) -> Self:
         """Open a store and bring its tables up to date.
 
         Raises:
             StoreUnusable: nothing is there, it is damaged, newer than this program, or made with other sizes.
             StoreUnavailable: it could not be read or written this time.
         """
-        database = SqliteDatabase(path, vfs=vfs)
+        database = SqliteDatabase(path, vfs=vfs, files=files)
         try:
             with database.writing() as session:
                 if migrations.steps_taken(session, SQLITE) == 0:

@@ -11,7 +11,6 @@ library is refused. Memory-mapped reads stay off: an I/O error would be a signal
 It knows no table. Everything apsw raises ends here, in `translated`.
 """
 
-import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +20,7 @@ from typing import Final
 import apsw
 
 from neve.errors import InvariantError, NeveError, StoreFull, StoreUnavailable, StoreUnusable
+from neve.stores.file_operations import FileOperations, SystemFileOperations
 from neve.stores.metadata.session import Row, Session, Value
 
 OLDEST_LIBRARY: Final = (3, 51, 3)
@@ -31,6 +31,8 @@ APPLICATION_ID: Final = int.from_bytes(b"neve")
 
 READERS_MAX: Final = 4
 """Reader connections. Reads are short and mostly served from the page cache; two cores gain nothing from more."""
+
+SYSTEM_FILES: Final = SystemFileOperations()
 
 _BUSY_TIMEOUT_MS: Final = 5_000
 """One process owns the store, so only a stray tool that looks into the database can make anybody wait."""
@@ -90,10 +92,18 @@ class SqliteSession:
 class SqliteDatabase:
     """The connections to one database file. Safe from any thread."""
 
-    def __init__(self, path: Path, *, readers_max: int = READERS_MAX, vfs: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        readers_max: int = READERS_MAX,
+        vfs: str | None = None,
+        files: FileOperations = SYSTEM_FILES,
+    ) -> None:
         """Open the database file, which must be there; an empty one will do.
 
-        `vfs` names another SQLite file system than the platform's; tests put faults into one.
+        `vfs` names another SQLite file system than the platform's and `files` does what SQLite leaves to us;
+        tests put faults into both.
 
         Raises:
             StoreUnusable: it is missing, damaged, somebody else's, or this SQLite is too old.
@@ -112,7 +122,7 @@ class SqliteDatabase:
         if not path.exists():
             raise StoreUnusable(f"there is no metadata at {path}: create a store first, or correct the path")
         self._writer: apsw.Connection | None = self._open_writer()
-        sync_directory(path.parent)
+        sync_directory(path.parent, files)
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
@@ -293,24 +303,20 @@ class SqliteDatabase:
             raise StoreUnavailable("the metadata store is closed")
 
 
-def create_file(path: Path) -> None:
+def create_file(path: Path, files: FileOperations) -> None:
     """Create an empty file that only its owner may read: it will hold sealed secrets. One that is there stays."""
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        files.close(files.create_named(str(path)))
     except FileExistsError:
         return
     except OSError as error:
         raise translated(error) from error
 
 
-def sync_directory(path: Path) -> None:
+def sync_directory(path: Path, files: FileOperations) -> None:
     """Make the names in a directory durable: without it, a power cut may take the whole database away."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        files.sync_directory(str(path))
     except OSError as error:
         raise translated(error) from error
 
