@@ -35,6 +35,6 @@ PROGRAMS = settings().max_examples
 """100 while one works, 2,000 thoroughly: fix_hypothesis.py."""
 
 TestSnapshotsOverMemory = OverMemory.TestCase
-TestSnapshotsOverMemory.settings = settings(max_examples=PROGRAMS)
+TestSnapshotsOverMemory.settings = settings(max_examples=PROGRAMS, stateful_step_count=30)
 TestSnapshotsOverFolder = OverFolder.TestCase
-TestSnapshotsOverFolder.settings = settings(max_examples=PROGRAMS // 4)
+TestSnapshotsOverFolder.settings = settings(max_examples=PROGRAMS // 4, stateful_step_count=30)
