@@ -70,9 +70,10 @@ def change(image: Path, *, files: Path, chance: Random) -> None:
     rewritten.write_bytes(chance.randbytes(RANDOM_BYTES // 8))
     added = files / "added.txt"
     added.write_text("This line was not in the parent.\n" * 1000, encoding="utf-8")
+    deleted = min((files / "python").glob("*.py"))
     script = files / "changes"
     script.write_text(
-        f"cd /random\nrm 0.bin\nwrite {rewritten} 0.bin\ncd /python\nrm this.py\nwrite {added} added.txt\n",
+        f"cd /random\nrm 0.bin\nwrite {rewritten} 0.bin\ncd /python\nrm {deleted.name}\nwrite {added} added.txt\n",
         encoding="utf-8",
     )
     # debugfs succeeds whatever its commands do; it complains with the command's name and a colon.

@@ -37,10 +37,12 @@ BANNED_IN_PACKAGE: Mapping[str, str] = {
     "random": USE_ENTROPY,
     "secrets": USE_ENTROPY,
 }
+BANNED_FOR_TESTS = {name: text for name, text in BANNED_IN_PACKAGE.items() if name != "random"}
+"""What is shipped for tests may be handed a seeded generator."""
 BANNED_IN_TESTS: Mapping[str, str] = {
     "time.sleep": "wait for the condition itself, or give the code a clock that the test moves",
 }
-CLOCKS = frozenset({Path("src/neve/clock.py"), Path("src/neve/testing/time_and_chance.py")})
+CLOCK = Path("src/neve/clock.py")
 LIMITS = Path("src/neve/limits.py")
 PRINTER = Path("src/neve/cli/output.py")
 PACKAGE = Path("src/neve")
@@ -151,7 +153,10 @@ def docstring(source: Source) -> Iterator[Finding]:
 
 def banned_names(source: Source) -> Iterator[Finding]:
     """Refuse hidden time, chance and waiting, however they were imported."""
-    if source.is_product and source.path not in CLOCKS:
+    banned: Mapping[str, str]
+    if source.path.is_relative_to(FOR_TESTS):
+        banned = BANNED_FOR_TESTS
+    elif source.is_product and source.path != CLOCK:
         banned = BANNED_IN_PACKAGE
     elif source.path.is_relative_to("tests"):
         banned = BANNED_IN_TESTS

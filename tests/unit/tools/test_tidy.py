@@ -56,6 +56,7 @@ def test_the_clock_may_read_the_clock() -> None:
 
 def test_tests_may_draw_lots_and_not_sleep() -> None:
     assert findings("import random\nrandom.random()", TEST) == []
+    assert findings("import random\nrandom.Random(7)", "src/neve/testing/example.py") == []
     [text] = findings("from time import sleep\nsleep(1)", TEST)
     assert text.startswith("time.sleep: wait for the condition")
 
