@@ -25,8 +25,8 @@ from neve.operations.context import Context, Quotas
 from neve.server.access_keys import AccessKeys, NewAccessKey
 from neve.server.app import App, Bounds
 from neve.server.background import Background, Rhythm, SealingQueue, works
-from neve.server.connection import Deadlines
 from neve.server.credentials import Credentials
+from neve.server.incoming import Deadlines
 from neve.server.listener import Listener
 from neve.server.pipeline import Pipeline, Rules
 from neve.settings import FILE_NAME, Settings

@@ -21,8 +21,8 @@ from neve.errors import Overloaded
 from neve.events import ConnectionRefused, Report
 from neve.messages.http import Response
 from neve.server.bodies import BodyFailed, ByteBudget
-from neve.server.connection import Incoming
 from neve.server.framing import Malformed
+from neve.server.incoming import Incoming
 from neve.server.pipeline import Exchange, Pipeline, dated
 from neve.server.threads import Threads
 

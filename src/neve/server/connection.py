@@ -14,15 +14,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp.http import HttpRequestParser, RawRequestMessage
 
 from neve.limits import KIB, MIB
-from neve.messages.http import RequestHead, Response
+from neve.messages.http import Response
 from neve.server.bodies import BodyFailed, BodyFault, DirectBody
-from neve.server.framing import Framed, Framing, Malformed, framed
+from neve.server.framing import Framed, Framing, Malformed, framed, response_head
+from neve.server.incoming import Deadlines, Incoming
 
 if TYPE_CHECKING:
     from aiohttp import StreamReader
@@ -38,50 +38,7 @@ _JOIN_BYTES_MAX: Final = 64 * KIB
 _LINGER_BYTES_MAX: Final = 2 * MIB
 _LINGER_S: Final = 5.0
 """A client that is still sending would lose our answer to a reset if we closed under it."""
-_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 _NEVER: Final = float("inf")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deadlines:
-    """How long a connection waits for what."""
-
-    head_s: float
-    transfer_s: float
-    bytes_per_s_min: int
-    keep_alive_s: float
-
-    def for_transfer(self, size_bytes: int) -> float:
-        """Return the time for a body of this size to come or go."""
-        return self.transfer_s + size_bytes / self.bytes_per_s_min
-
-
-class Incoming:
-    """One request as the handler sees it: its head, and its body if asked for."""
-
-    def __init__(self, connection: "Connection", request: Framed) -> None:
-        self._connection = connection
-        self._request = request
-
-    @property
-    def head(self) -> RequestHead:
-        """The head, exactly as received."""
-        return self._request.head
-
-    @property
-    def declared_bytes(self) -> int | None:
-        """The body's size if the head tells it; None for a chunked body."""
-        return None if self._request.framing is Framing.CHUNKED else self._request.length
-
-    async def read_body(self, *, bytes_max: int) -> bytes | bytearray:
-        """Return the whole body, holding little more than `bytes_max` bytes at any time.
-
-        Raises:
-            BodyFailed
-        """
-        if self._request.length > bytes_max:
-            raise BodyFailed(BodyFault.TOO_LONG)
-        return await self._connection.read_body(self._request, bytes_max)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +137,7 @@ class Connection(asyncio.BufferedProtocol):
         connections = self._surroundings.connections
         if len(connections) >= self._surroundings.connections_max:
             refusal = self._surroundings.malformed(self._peer, Malformed("too many connections", status=503))
-            self._transport.write(_head_of(refusal, keep_alive=False) + refusal.body)
+            self._transport.write(response_head(refusal, keep_alive=False) + refusal.body)
             self._close()
             return
         connections.add(self)
@@ -273,7 +230,7 @@ class Connection(asyncio.BufferedProtocol):
             await self._send(answer, keep_alive=False, with_body=True)
             self._linger()
             return False
-        answer = await self._surroundings.handler(Incoming(self, request))
+        answer = await self._surroundings.handler(Incoming(request, self._read_body))
         unread = self._payload is not None and not self._payload.is_eof()
         keep_alive = request.keep_alive and not (unread or self._client_done or self._draining)
         await self._send(answer, keep_alive=keep_alive, with_body=request.head.method != "HEAD")
@@ -311,8 +268,7 @@ class Connection(asyncio.BufferedProtocol):
             self._feed_head(early)
         self._resume_reading()
 
-    async def read_body(self, request: Framed, bytes_max: int) -> bytes | bytearray:
-        """Do what `Incoming.read_body` says."""
+    async def _read_body(self, request: Framed, bytes_max: int) -> bytes | bytearray:
         payload = self._payload
         if self._transport is None or payload is None:
             raise BodyFailed(BodyFault.ENDED_EARLY)
@@ -348,7 +304,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is None:
             raise _ClientGone
         self._enter(_Phase.ANSWER, self._deadlines.for_transfer(len(answer.body)))
-        head = _head_of(answer, keep_alive=keep_alive)
+        head = response_head(answer, keep_alive=keep_alive)
         body = answer.body if with_body else b""
         if len(body) <= _JOIN_BYTES_MAX:
             self._transport.write(head + body)
@@ -449,12 +405,3 @@ class Connection(asyncio.BufferedProtocol):
             # What is still buffered goes out first; a client that does not take it is cut off.
             self._enter(_Phase.CLOSING, self._deadlines.transfer_s)
             self._transport.close()
-
-
-def _head_of(answer: Response, *, keep_alive: bool) -> bytes:
-    lines = [f"HTTP/1.1 {answer.status} {_PHRASES[answer.status]}"]
-    lines += [f"{name}: {value}" for name, value in answer.headers]
-    if not keep_alive:
-        lines.append("Connection: close")
-    assert not any("\r" in line or "\n" in line for line in lines), "a header is one line"
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

@@ -1,4 +1,4 @@
-"""What a request head must look like before anybody reads a body by it. Values in, values out.
+"""Heads of requests, and what they must look like before a body is read by them; heads of answers.
 
 The parser decides what is HTTP at all; this decides what we take of it. Stricter than the standard allows on
 purpose: two readers that disagree on where a request ends are how requests are smuggled, and no client of this
@@ -8,17 +8,19 @@ API needs the forms refused here. After a refusal the connection closes, since i
 import re
 from dataclasses import dataclass
 from enum import Enum
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp.http import HttpVersion10, HttpVersion11, RawRequestMessage
 
-from neve.messages.http import RequestHead
+from neve.messages.http import RequestHead, Response
 
 _TARGET: Final = re.compile(r"/[\x21\x22\x24-\x7e]*", re.ASCII)
 """Origin form (RFC 9112, 3.2.1): no blanks, controls, fragments or bytes outside ASCII."""
 _HOST: Final = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=-]*(:[0-9]{0,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{0,5})?")
 _CONTENT_LENGTH: Final = re.compile(rb"[0-9]{1,15}")
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 _SINGLE: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"authorization", b"expect"})
 """Headers that mean two things when they stand twice."""
 
@@ -116,3 +118,13 @@ def _body_framing(single: dict[bytes, bytes], *, chunks_allowed: bool) -> tuple[
 def _text(raw: bytes) -> str:
     """Return received bytes as text from which the same bytes can be had again."""
     return raw.decode("utf-8", "surrogateescape")
+
+
+def response_head(answer: Response, *, keep_alive: bool) -> bytes:
+    """Return the status line and headers of an answer, as they are sent."""
+    lines = [f"HTTP/1.1 {answer.status} {_PHRASES[answer.status]}"]
+    lines += [f"{name}: {value}" for name, value in answer.headers]
+    if not keep_alive:
+        lines.append("Connection: close")
+    assert not any("\r" in line or "\n" in line for line in lines), "a header is one line"
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

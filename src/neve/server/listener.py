@@ -13,7 +13,8 @@ from typing import Final
 from neve.errors import NeveError
 from neve.events import Report, ServerStopping
 from neve.server.app import App
-from neve.server.connection import Connection, Deadlines, Surroundings
+from neve.server.connection import Connection, Surroundings
+from neve.server.incoming import Deadlines
 
 _SWEEP_S: Final = 0.25
 """How often deadlines are looked at: one timer for all connections instead of several for each request."""

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from neve.messages.http import Response
 from neve.server.bodies import BodyFailed
-from neve.server.connection import Connection, Deadlines, Incoming, Surroundings
+from neve.server.connection import Connection, Surroundings
 from neve.server.framing import Malformed
+from neve.server.incoming import Deadlines, Incoming
 
 DEADLINES = Deadlines(head_s=10, transfer_s=30, bytes_per_s_min=100, keep_alive_s=75)
 BODY_BYTES_MAX = 1000
