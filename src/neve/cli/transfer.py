@@ -29,7 +29,7 @@ from neve.client.errors import SnapshotFailed
 from neve.client.parents import no_parent, open_parent
 from neve.client.snapshots import wait_until_completed
 from neve.client.sources import ImageSource
-from neve.client.targets import StreamTarget, Target, check_target, open_target
+from neve.client.targets import StreamTarget, Target, check_target, target_at
 from neve.client.upload import UploadOrder, UploadReport
 from neve.client.upload import upload as upload_volume
 from neve.clock import SystemEntropy
@@ -223,17 +223,17 @@ def download(
     else:
         check_target(target, force=force)
 
-    def open_it(volume_bytes: int) -> Target:
+    def target_for(volume_bytes: int) -> Target:
         if target == _STREAM:
             return StreamTarget(sys.stdout.buffer, volume_bytes)
-        return open_target(target, volume_bytes, force=force, entropy=SystemEntropy())
+        return target_at(target, volume_bytes, force=force, entropy=SystemEntropy())
 
     with connected(service, verb="download", workers=workers, quiet=quiet, no_cache=no_cache) as (
         client,
         reporter,
     ):
         started_s = client.engine.clock.monotonic_s()
-        report = download_volume(client, snapshot_id, open_it)
+        report = download_volume(client, snapshot_id, target_for)
         reporter.close()
         reporter.tell(_downloaded(report, client.engine.clock.monotonic_s() - started_s))
     if output is OutputFormat.JSON:

@@ -15,6 +15,9 @@ class DescriptorClosed(Exception):
     """Used after close(): the transfer is over."""
 
 
+_NO_FD = -1
+
+
 class Descriptor:
     """One file descriptor. Every method is safe from any thread."""
 
@@ -51,7 +54,7 @@ class Descriptor:
                 self._close_if_idle()
 
     def _close_if_idle(self) -> None:
-        if self._closing and self._users == 0:
+        if self._closing and self._users == 0 and self._fd != _NO_FD:
             os.close(self._fd)
 
     def read_at(self, offset: int, size_bytes: int) -> bytes:
@@ -90,3 +93,8 @@ class Descriptor:
         """
         with self.held() as fd:
             os.fsync(fd)
+
+
+CLOSED = Descriptor(_NO_FD)
+"""What a file that is not open yet has: using it is refused, closing it does nothing."""
+CLOSED.close()

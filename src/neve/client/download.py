@@ -46,8 +46,8 @@ class _Fetched:
     """Empty if it was written already."""
 
 
-def download(client: ClientContext, snapshot_id: str, open_target: Callable[[int], Target]) -> DownloadReport:
-    """Write the volume of a completed snapshot to the target that `open_target` opens for its size in bytes.
+def download(client: ClientContext, snapshot_id: str, target_for: Callable[[int], Target]) -> DownloadReport:
+    """Write the volume of a completed snapshot to the target that `target_for` makes for its size in bytes.
 
     Raises:
         SnapshotMissing, SnapshotFailed, TargetUnusable, ClientError, KeyboardInterrupt: the target was discarded.
@@ -55,8 +55,9 @@ def download(client: ClientContext, snapshot_id: str, open_target: Callable[[int
     listing = list_blocks(client, snapshot_id)
     volume_bytes = listing.volume_gib * client.gib_bytes
     client.meter.expect(_present_bytes(client, snapshot_id))
-    target = open_target(volume_bytes)
+    target = target_for(volume_bytes)
     try:
+        target.prepare()
         if target.capacity_bytes < volume_bytes:
             _check_fits(client, snapshot_id, target, volume_bytes)
         run = _Download(client, snapshot_id, target)

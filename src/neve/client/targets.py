@@ -14,11 +14,11 @@ import os
 import stat
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
-from neve.client.descriptor import Descriptor
+from neve.client.descriptor import CLOSED, Descriptor
 from neve.client.errors import TargetUnusable
 from neve.clock import Entropy
 from neve.limits import MIB
@@ -30,11 +30,23 @@ _ZEROS_BYTES: Final = 16 * MIB
 
 
 class Target(Protocol):
-    """Takes one volume. A transfer ends with `commit` or with `discard`, and with `discard` after a failed commit."""
+    """Takes one volume: `prepare`, any number of `write` and `zero`, then `commit` or `discard`.
+
+    Making a target touches nothing, so that whoever prepares it can be sure to `discard` it, whatever happens
+    and whenever: after a failed or interrupted `prepare` or `commit`, too.
+    """
 
     in_order: bool
     capacity_bytes: int
-    """Where it ends; nothing but zeros can be written behind that."""
+    """Where it ends, once prepared; nothing but zeros can be written behind that."""
+
+    def prepare(self) -> None:
+        """Open it.
+
+        Raises:
+            TargetUnusable
+        """
+        ...
 
     def write(self, offset: int, data: bytes) -> None:
         """Put `data` at `offset`.
@@ -71,29 +83,24 @@ class FileTarget:
     in_order = False
 
     def __init__(self, path: Path, volume_bytes: int, *, replace: bool, entropy: Entropy) -> None:
-        """Make the file under its temporary name.
-
-        Raises:
-            TargetUnusable: something has the name and `replace` is not set, or it cannot be made.
-        """
+        """With `replace`, a file that has the name gives it up at `commit`; without, it keeps it."""
         self.capacity_bytes = volume_bytes
         self._path = Path(os.path.realpath(path))  # a link stays a link: its target is replaced
         self._replace = replace
-        self._partial = self._path.with_name(f".{self._path.name[:200]}.{entropy.take(4).hex()}.partial")
+        self._descriptor = CLOSED
+        self._partial = self._path.with_name(f".{self._path.name[:50]}.{entropy.take(8).hex()}.partial")
+
+    def prepare(self) -> None:
+        mode = 0o666
         with _reported(self._path):
-            mode = 0o666
             if os.path.lexists(self._path):
-                if not replace:
+                if not self._replace:
                     raise _taken(self._path)
                 mode = stat.S_IMODE(self._path.stat().st_mode)
             fd = os.open(self._partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        self._descriptor = Descriptor(fd)
-        try:
-            with _reported(self._path), self._descriptor.held() as held:
-                os.ftruncate(held, volume_bytes)
-        except BaseException:
-            self.discard()
-            raise
+            self._descriptor = Descriptor(fd)
+            with self._descriptor.held() as held:
+                os.ftruncate(held, self.capacity_bytes)
 
     def write(self, offset: int, data: bytes) -> None:
         with _reported(self._path):
@@ -127,7 +134,8 @@ class FileTarget:
 
     def discard(self) -> None:
         self._descriptor.close()
-        self._partial.unlink(missing_ok=True)
+        with suppress(OSError):  # its name says what it is, and the error on its way is the one that matters
+            self._partial.unlink(missing_ok=True)
 
 
 class DeviceTarget:
@@ -140,18 +148,22 @@ class DeviceTarget:
     in_order = False
 
     def __init__(self, path: Path) -> None:
+        self.capacity_bytes = 0
+        self._path = path
+        self._zeroes_itself = True
+        self._descriptor = CLOSED
+
+    def prepare(self) -> None:
         """Open the device for us alone.
 
         Raises:
             TargetUnusable: it is in use (mounted, part of an array), or may not be written.
         """
-        self._path = path
-        self._zeroes_itself = True
-        with _reported(path):
+        with _reported(self._path):
             # O_EXCL without O_CREAT: the kernel refuses a device that a file system or an array is using.
-            fd = os.open(path, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC)
-        self._descriptor = Descriptor(fd)
-        self.capacity_bytes = os.lseek(fd, 0, os.SEEK_END)
+            self._descriptor = Descriptor(os.open(self._path, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC))
+            with self._descriptor.held() as fd:
+                self.capacity_bytes = os.lseek(fd, 0, os.SEEK_END)
 
     def write(self, offset: int, data: bytes) -> None:
         room = max(0, self.capacity_bytes - offset)
@@ -200,6 +212,9 @@ class StreamTarget:
         self.capacity_bytes = volume_bytes
         self._stream = stream
 
+    def prepare(self) -> None:
+        """Do nothing: it is open."""
+
     def write(self, offset: int, data: bytes) -> None:  # noqa: ARG002 - in order: the offset is where we are
         with _reported(Path("-")):
             self._stream.write(data)
@@ -218,7 +233,7 @@ class StreamTarget:
         """Do nothing: the reader sees the stream end early, and our exit status."""
 
 
-def open_target(path: Path, volume_bytes: int, *, force: bool, entropy: Entropy) -> Target:
+def target_at(path: Path, volume_bytes: int, *, force: bool, entropy: Entropy) -> Target:
     """Return the target for a path: a device if it is one, else a new file.
 
     Raises:
@@ -231,7 +246,7 @@ def open_target(path: Path, volume_bytes: int, *, force: bool, entropy: Entropy)
 
 
 def check_target(path: Path, *, force: bool) -> None:
-    """Refuse at once what `open_target` would refuse after the service has been asked.
+    """Refuse at once what would be refused after the service has been asked.
 
     Raises:
         TargetUnusable

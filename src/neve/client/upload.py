@@ -3,28 +3,21 @@
     source ─read─▶ zeros? ─▶ same as the parent's? ─▶ put ─▶ in order: aggregate, count, digest map
             └───────────── in many threads ─────────────┘     └── in the caller's thread ──┘
 
-A snapshot that was begun and cannot be finished is deleted, unless the order says otherwise; once completion
-was asked for, nothing is deleted any more, since it may well have succeeded.
+What becomes of a snapshot that cannot be finished is `pending.py`'s to say.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from neve.client import plan
 from neve.client.context import ClientContext
 from neve.client.digest_maps import MapWriter
-from neve.client.errors import (
-    AnswerDamaged,
-    ClientError,
-    SnapshotFailed,
-    SnapshotMissing,
-    SourceUnusable,
-)
+from neve.client.errors import AnswerDamaged, ClientError, SnapshotMissing, SourceUnusable
 from neve.client.parents import Parent
+from neve.client.pending import PendingSnapshot
 from neve.client.plan import KnownBlock, ListedBlock, NoBlock, Step, Verdict
-from neve.client.reading import check_block_size, read_block
-from neve.client.retries import FIRST_CONTACT, STEADY, Patience
-from neve.client.snapshots import ERROR, delete, describe, failed, once_readable
+from neve.client.reading import read_block
+from neve.client.retries import STEADY
 from neve.client.sources import Source
 from neve.domain.blocks import (
     BlockIndex,
@@ -35,13 +28,7 @@ from neve.domain.blocks import (
     zero_block,
     zero_block_digest,
 )
-from neve.messages.ebs import (
-    CompleteSnapshotRequest,
-    PutSnapshotBlockRequest,
-    StartSnapshotRequest,
-    StartSnapshotResponse,
-    Tag,
-)
+from neve.messages.ebs import PutSnapshotBlockRequest, StartSnapshotRequest, Tag
 
 _WINDOW_FOR_EACH_WORKER: Final = 64
 """Finished steps hold a digest each, no data: a slow block may hold up the order, not the other workers."""
@@ -125,86 +112,48 @@ def _upload(client: ClientContext, source: Source, parent: Parent, order: Upload
         client_token=client.engine.entropy.take(_CLIENT_TOKEN_BYTES).hex(),
         timeout=order.timeout_minutes,
     )
+    pending = PendingSnapshot(client, request, keep_on_failure=order.keep_on_failure)
     try:
-        started = _start(client, parent, request)
-    except KeyboardInterrupt as interruption:
-        _take_back(client, request, order, interruption)
-        raise
-    run = _Upload(client, source, started.snapshot_id, order)
-    try:
-        check_block_size(client, started.block_size)
+        pending.start()
+        run = _Upload(client, source, pending.snapshot_id, send_zeros=order.send_zero_blocks)
         with client.maps.writer(
-            started.snapshot_id, volume_gib=volume_gib, block_bytes=client.limits.block_bytes
+            pending.snapshot_id, volume_gib=volume_gib, block_bytes=client.limits.block_bytes
         ) as digest_map:
             run.send(parent, digest_map)
-            status = run.complete()
+            aggregate = run.aggregate.digest()
+            status = pending.complete(block_count=run.counts[Verdict.SEND], aggregate=aggregate)
             if digest_map.commit():
                 client.maps.make_room()
     except BaseException as error:
-        run.abandon(error)
+        pending.abandon(error)
         raise
-    return run.report(parent, volume_gib, status)
-
-
-def _start(client: ClientContext, parent: Parent, request: StartSnapshotRequest) -> StartSnapshotResponse:
-    def attempt() -> StartSnapshotResponse:
-        return client.api.start_snapshot(request)
-
-    if parent.snapshot_id:
-        return once_readable(client, parent.snapshot_id, attempt)
-    return client.engine.call(attempt, FIRST_CONTACT)
-
-
-def _take_back(
-    client: ClientContext, request: StartSnapshotRequest, order: UploadOrder, interruption: BaseException
-) -> None:
-    """Delete what a start that was interrupted may have begun: asked again, its token tells the id."""
-    client = replace(client, engine=client.engine.successor())
-    try:
-        started = client.engine.call(lambda: client.api.start_snapshot(request), Patience(attempts_max=1))
-    except ClientError:
-        interruption.add_note(
-            f"If a snapshot was begun, it ends in error after {order.timeout_minutes} minutes."
-        )
-    else:
-        _delete_unfinished(client, started.snapshot_id, order, interruption)
-
-
-def _delete_unfinished(
-    client: ClientContext, snapshot_id: str, order: UploadOrder, error: BaseException
-) -> None:
-    """Delete a snapshot, unless the order says to keep it, and note on `error` what became of it."""
-    if order.keep_on_failure:
-        error.add_note(f"The unfinished snapshot {snapshot_id} was left, as --keep-on-failure says.")
-        return
-    try:
-        delete(client, snapshot_id)
-    except ClientError as obstacle:
-        error.add_note(
-            f"The unfinished snapshot {snapshot_id} could not be deleted ({obstacle.message}); it ends in "
-            f"error {order.timeout_minutes} minutes after its last block. `neve delete {snapshot_id}` removes it."
-        )
-    else:
-        error.add_note(f"The unfinished snapshot {snapshot_id} was deleted.")
+    return UploadReport(
+        snapshot_id=pending.snapshot_id,
+        parent_snapshot_id=parent.snapshot_id,
+        volume_gib=volume_gib,
+        status=status,
+        sent_blocks=run.counts[Verdict.SEND],
+        kept_blocks=run.counts[Verdict.KEEP],
+        passed_blocks=run.counts[Verdict.PASS],
+        sent_bytes=run.counts[Verdict.SEND] * client.limits.block_bytes,
+        checksum=checksum_b64(aggregate),
+    )
 
 
 class _Upload:
     """One upload under way. `_look` runs in the workers, everything else in the caller's thread."""
 
-    def __init__(self, client: ClientContext, source: Source, snapshot_id: str, order: UploadOrder) -> None:
+    def __init__(self, client: ClientContext, source: Source, snapshot_id: str, *, send_zeros: bool) -> None:
         self._client = client
         self._source = source
         self._snapshot_id = snapshot_id
-        self._order = order
+        self._send_zeros = send_zeros
         self._block_bytes = client.limits.block_bytes
         self._zeros = zero_block(self._block_bytes)
         self._zeros_digest = zero_block_digest(self._block_bytes)
         self._started_s = client.engine.clock.monotonic_s()
-        self._aggregate = LinearAggregate()
-        self._counts = dict.fromkeys(Verdict, 0)
-        self._completing = False
-
-    # --- the blocks
+        self.aggregate = LinearAggregate()
+        self.counts = dict.fromkeys(Verdict, 0)
 
     def send(self, parent: Parent, digest_map: MapWriter) -> None:
         """Write every block that has to be written."""
@@ -233,7 +182,7 @@ class _Upload:
         match step.parent:
             case NoBlock():
                 verdict = plan.verdict_without_parent(
-                    is_zero=data is self._zeros, send_zeros=self._order.send_zero_blocks
+                    is_zero=data is self._zeros, send_zeros=self._send_zeros
                 )
             case KnownBlock(digest=held):
                 verdict = plan.verdict_with_parent(content, held)
@@ -267,70 +216,10 @@ class _Upload:
         return error.safe_to_retry
 
     def _finish(self, looked: _Looked, digest_map: MapWriter) -> None:
-        self._counts[looked.verdict] += 1
+        self.counts[looked.verdict] += 1
         if looked.verdict is Verdict.SEND:
-            self._aggregate.add(looked.digest)
+            self.aggregate.add(looked.digest)
         if looked.verdict is not Verdict.PASS:
             digest_map.add(looked.index, looked.digest)
         transfers = int(looked.verdict is Verdict.SEND) + int(looked.fetched)
         self._client.meter.advance(self._block_bytes, moved_bytes=transfers * self._block_bytes)
-
-    # --- the end
-
-    def complete(self) -> str:
-        """Say that everything is written, and with which checksum; return the status answered.
-
-        Raises:
-            SnapshotFailed: the snapshot had ended in error before, by its timeout.
-        """
-        request = CompleteSnapshotRequest(
-            snapshot_id=self._snapshot_id,
-            changed_blocks_count=self._counts[Verdict.SEND],
-            checksum=checksum_b64(self._aggregate.digest()),
-            checksum_algorithm="SHA256",
-            checksum_aggregation_method="LINEAR",
-        )
-        self._completing = True
-        answer = self._client.engine.call(lambda: self._client.api.complete_snapshot(request), STEADY)
-        if answer.status == ERROR:
-            raise failed(describe(self._client, self._snapshot_id))
-        return answer.status
-
-    def abandon(self, error: BaseException) -> None:
-        """Take back what was begun, and note on `error` what became of it."""
-        client = replace(self._client, engine=self._client.engine.successor())
-        snapshot_id = self._snapshot_id
-        self._client.maps.forget(snapshot_id)
-        if self._completing and not isinstance(error, SnapshotFailed):
-            error.add_note(
-                f"Every block of {snapshot_id} was sent and its completion asked for; whether that was heard is "
-                f"not known. `neve wait {snapshot_id}` tells."
-            )
-            return
-        if isinstance(error, SnapshotMissing):
-            _note_state(client, snapshot_id, error)
-        _delete_unfinished(client, snapshot_id, self._order, error)
-
-    def report(self, parent: Parent, volume_gib: int, status: str) -> UploadReport:
-        """Return what was done."""
-        return UploadReport(
-            snapshot_id=self._snapshot_id,
-            parent_snapshot_id=parent.snapshot_id,
-            volume_gib=volume_gib,
-            status=status,
-            sent_blocks=self._counts[Verdict.SEND],
-            kept_blocks=self._counts[Verdict.KEEP],
-            passed_blocks=self._counts[Verdict.PASS],
-            sent_bytes=self._counts[Verdict.SEND] * self._block_bytes,
-            checksum=checksum_b64(self._aggregate.digest()),
-        )
-
-
-def _note_state(client: ClientContext, snapshot_id: str, error: BaseException) -> None:
-    """Note why a snapshot that was begun is not there to be written: mostly, its timeout has passed."""
-    try:
-        description = describe(client, snapshot_id, Patience(attempts_max=1))
-    except ClientError:
-        return
-    if description.state == ERROR:
-        error.add_note(f"{snapshot_id} ended in error: {description.state_message}.")

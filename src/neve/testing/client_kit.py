@@ -78,6 +78,9 @@ class MemoryTarget:
         self.outcome = ""
         self._end = 0
 
+    def prepare(self) -> None:
+        """Do nothing: it is there."""
+
     def write(self, offset: int, data: bytes) -> None:
         """Put data at its place; in order, only where the last one ended."""
         assert not self.outcome, "written after the end"

@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 from neve.client.errors import TargetUnusable
-from neve.client.targets import FileTarget, StreamTarget, check_target, open_target
+from neve.client.targets import FileTarget, StreamTarget, check_target, target_at
 from neve.testing.time_and_chance import SeededEntropy
 
 VOLUME_BYTES = 1 << 20
 
 
 def file_target(path: Path, *, replace: bool = False) -> FileTarget:
-    return FileTarget(path, VOLUME_BYTES, replace=replace, entropy=SeededEntropy())
+    target = FileTarget(path, VOLUME_BYTES, replace=replace, entropy=SeededEntropy())
+    target.prepare()
+    return target
 
 
 def names_in(folder: Path) -> list[str]:
@@ -39,6 +41,25 @@ def test_until_it_is_committed_nothing_has_the_name(tmp_path: Path) -> None:
     target.write(0, b"half")
     assert "disk.img" not in names_in(tmp_path)
     target.discard()
+    target.discard()
+    assert names_in(tmp_path) == []
+
+
+def test_a_target_that_was_not_prepared_can_be_discarded(tmp_path: Path) -> None:
+    target_at(tmp_path / "disk.img", VOLUME_BYTES, force=False, entropy=SeededEntropy()).discard()
+    assert names_in(tmp_path) == []
+
+
+def test_a_preparation_that_is_interrupted_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(fd: int, size_bytes: int) -> None:
+        raise KeyboardInterrupt
+
+    target = FileTarget(tmp_path / "disk.img", VOLUME_BYTES, replace=False, entropy=SeededEntropy())
+    monkeypatch.setattr(os, "ftruncate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        target.prepare()
     target.discard()
     assert names_in(tmp_path) == []
 
@@ -133,13 +154,15 @@ def test_what_cannot_hold_a_volume_is_refused(tmp_path: Path, kind: str) -> None
     else:
         os.mkfifo(path)
     with pytest.raises(TargetUnusable) as refused:
-        open_target(path, VOLUME_BYTES, force=True, entropy=SeededEntropy())
+        target_at(path, VOLUME_BYTES, force=True, entropy=SeededEntropy())
     assert refused.value.advice
 
 
 def test_a_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    target = target_at(tmp_path / "no" / "disk.img", VOLUME_BYTES, force=False, entropy=SeededEntropy())
     with pytest.raises(TargetUnusable, match="No such file") as refused:
-        open_target(tmp_path / "no" / "disk.img", VOLUME_BYTES, force=False, entropy=SeededEntropy())
+        target.prepare()
+    target.discard()
     assert refused.value.advice == "The folder must exist."
 
 

@@ -103,12 +103,12 @@ def test_a_download_is_exact_or_discarded(
     client = client_over(UnreliableEbs(api, one_after_another(faults)), folder / "empty")
     targets: list[MemoryTarget] = []
 
-    def open_target(volume_bytes: int) -> MemoryTarget:
+    def target_for(volume_bytes: int) -> MemoryTarget:
         targets.append(MemoryTarget(volume_bytes, in_order=in_order))
         return targets[-1]
 
     try:
-        download(client, snapshot_id, open_target)
+        download(client, snapshot_id, target_for)
     except ClientError:
         assert [target.outcome for target in targets] in ([], ["discarded"])
     else:
