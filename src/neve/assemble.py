@@ -87,7 +87,7 @@ def create_store(
 
 
 @contextmanager
-def open_access_keys(path: Path, settings: Settings) -> Iterator[AccessKeys]:
+def open_access_keys(path: Path, settings: Settings, *, limits: Limits = STANDARD) -> Iterator[AccessKeys]:
     """Open a store for the administration of its access keys.
 
     Raises:
@@ -95,7 +95,7 @@ def open_access_keys(path: Path, settings: Settings) -> Iterator[AccessKeys]:
     """
     clock, entropy = SystemClock(), SystemEntropy()
     with directory.open_directory(path, master_key_file=_master_key_file(path, settings)) as store:
-        metadata = SqliteMetadataStore.open(store.metadata_path, limits=_limits(settings))
+        metadata = SqliteMetadataStore.open(store.metadata_path, limits=limits)
         try:
             yield AccessKeys(metadata, Keyring(store.master_key, entropy), clock, entropy)
         finally:
@@ -287,7 +287,7 @@ def _damage(record: ChunkRecord, error: StoreError) -> ChunkFoundDamaged:
     )
 
 
-def _limits(settings: Settings, limits: Limits = STANDARD) -> Limits:
+def _limits(settings: Settings, limits: Limits) -> Limits:
     return replace(
         limits,
         block_token_age_s=settings.block_token_age_s,
