@@ -95,7 +95,8 @@ def connected(
             endpoint_url=service.endpoint_url,
             profile=service.profile,
             region=service.region,
-            connections=workers,
+            # One more than workers: after a stop, the clean-up asks while they may still be inside a request.
+            connections=workers + 1,
         ),
         os.environ,
     )
