@@ -9,6 +9,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import ClassVar, Final, TextIO
@@ -183,6 +184,7 @@ def open_report(*, level: str, log_format: str, stream: TextIO | None = None) ->
     """Return a report that writes one line per event of at least `level` to `stream` (standard error).
 
     `log_format` is `json`, `console`, or `auto`: console on a terminal, JSON elsewhere.
+    A line that cannot be written (a full disk, a reader that has gone) is lost: the service goes on without its log.
     """
     # Imported here: it takes as long as all of the rest, and only a server logs.
     import structlog  # noqa: PLC0415
@@ -195,7 +197,8 @@ def open_report(*, level: str, log_format: str, stream: TextIO | None = None) ->
     else:
         renderer = structlog.processors.JSONRenderer(serializer=_json_line)
     # Bound once and called from every thread: nothing is bound per request.
-    logger = structlog.BoundLogger(structlog.PrintLogger(stream), processors=[renderer], context={})
+    # A line goes out in one piece, its end included, so that no kill leaves half of one.
+    logger = structlog.BoundLogger(structlog.WriteLogger(stream), processors=[renderer], context={})
 
     names: dict[str, tuple[str, ...]] = {}
 
@@ -210,7 +213,10 @@ def open_report(*, level: str, log_format: str, stream: TextIO | None = None) ->
             value = getattr(event, field)
             if value not in _NOTHING:
                 facts[field] = value
-        logger.info(event.name, **facts)
+        with suppress(OSError):
+            # A full disk or a reader that is gone must cost log lines, not answers.
+        with suppress(OSError, ValueError):
+            logger.info(event.name, **facts)
 
     return report
 

@@ -2,11 +2,8 @@
 
 import io
 import os
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
-import pytest
 
 from neve.events import RowsReaped, ServerStopped, open_report
 
@@ -33,19 +30,13 @@ def test_a_line_is_written_in_one_piece_so_that_a_kill_leaves_no_half_of_one() -
     assert msgspec.json.decode(line)["event"] == "stopped"
 
 
-@pytest.fixture
-def full_disk() -> Iterator[io.TextIOWrapper]:
-    """A stream as standard error is, onto a device on which there is never room."""
-    stream = Path("/dev/full").open("w", buffering=1, encoding="utf-8")
-    yield stream
-    with pytest.raises(OSError, match="No space left"):
-        stream.close()
-
-
-def test_a_log_on_a_full_disk_loses_lines_and_stops_nobody(full_disk: io.TextIOWrapper) -> None:
-    report = open_report(level="info", log_format="json", stream=full_disk)
-    for _ in range(3):
-        report(ServerStopped())
+def test_a_log_on_a_full_disk_loses_lines_and_stops_nobody() -> None:
+    with io.FileIO("/dev/full", "w") as raw:
+        report = open_report(
+            level="info", log_format="json", stream=io.TextIOWrapper(raw, write_through=True)
+        )
+        for _ in range(3):
+            report(ServerStopped())
 
 
 def test_a_log_whose_reader_has_gone_loses_lines_and_stops_nobody() -> None:
@@ -57,10 +48,3 @@ def test_a_log_whose_reader_has_gone_loses_lines_and_stops_nobody() -> None:
         )
         for _ in range(3):
             report(ServerStopped())
-
-
-def test_a_log_that_was_closed_stops_nobody() -> None:
-    stream = io.StringIO()
-    report = open_report(level="info", log_format="json", stream=stream)
-    stream.close()
-    report(ServerStopped())

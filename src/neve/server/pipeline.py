@@ -38,6 +38,8 @@ from neve.server.operations import OPERATIONS, snapshot_id_of
 from neve.wire import ec2query, ec2xml, restjson_requests, restjson_responses
 from neve.wire.routes import Route, Service, route
 
+_EC2_SERVER: Final = ("Server", "AmazonEC2")
+"""Contract 9.1."""
 _BODY_FAULTS: Final = {
     BodyFault.ENDED_EARLY: ("MalformedHttpRequestException", 400, "The request body ended early."),
     BodyFault.MALFORMED: ("MalformedHttpRequestException", 400, "The request body is malformed."),
@@ -287,6 +289,8 @@ class Exchange:
                 peer=self._head.peer,
             )
         )
+        if self._is_ec2:
+            response = replace(response, headers=[*response.headers, _EC2_SERVER])
         return dated(response, clock.now_ms())
 
 

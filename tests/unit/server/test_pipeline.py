@@ -233,6 +233,7 @@ def test_each_service_has_its_own_patience_with_clocks(door: Door) -> None:
 def test_ec2_is_answered_in_its_own_protocol(door: Door) -> None:
     response = door.pipeline.answer(door.describe_head(DESCRIBE), DESCRIBE)
     assert (response.status, header(response, "Content-Type")) == (200, "text/xml;charset=UTF-8")
+    assert header(response, "Server") == "AmazonEC2"
     refused = door.pipeline.answer(door.describe_head(DESCRIBE, secret="wrong"), DESCRIBE)
     assert refused.status == 401
     assert b"<Code>AuthFailure</Code>" in refused.body
