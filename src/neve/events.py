@@ -213,9 +213,8 @@ def open_report(*, level: str, log_format: str, stream: TextIO | None = None) ->
             value = getattr(event, field)
             if value not in _NOTHING:
                 facts[field] = value
-        with suppress(OSError):
-            # A full disk or a reader that is gone must cost log lines, not answers.
         with suppress(OSError, ValueError):
+            # A full disk or a reader that is gone must cost log lines, not answers.
             logger.info(event.name, **facts)
 
     return report
