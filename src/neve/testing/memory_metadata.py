@@ -423,7 +423,7 @@ class MemoryMetadataStore:
         row = BlockRow(block_index=write.block_index, chunk_id=write.chunk_id, digest=write.digest)
         self._blocks[write.snapshot_key][write.block_index] = row
         found = self._snapshots[write.snapshot_key]
-        self._snapshots[write.snapshot_key] = replace(found, last_write_ms=now_ms)
+        self._snapshots[write.snapshot_key] = replace(found, last_write_ms=max(found.last_write_ms, now_ms))
 
     def _is_good(self, name: ChunkName) -> bool:
         return name in self._chunks and name not in self._bad

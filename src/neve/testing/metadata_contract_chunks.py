@@ -260,6 +260,16 @@ class BlockContract:
         assert scene.look(written).last_write_ms == START_MS + MINUTE_MS
         assert scene.look(refused).last_write_ms == START_MS
 
+    def test_a_block_written_while_the_clock_is_behind_takes_no_time_away(self, scene: Scene) -> None:
+        snapshot = scene.start()
+        scene.put(snapshot, {0: 1})
+        before = scene.look(snapshot)
+        scene.now_ms -= 24 * 60 * MINUTE_MS
+        scene.put(snapshot, {1: 1})
+        assert scene.look(snapshot) == before
+        assert scene.store.expire(now_ms=before.deadline_ms - 1, limit=10) == []
+        assert scene.store.expire(now_ms=before.deadline_ms, limit=10) == [snapshot.snapshot_id]
+
     def test_an_entry_of_another_domain_and_an_early_hold_are_bugs(self, scene: Scene) -> None:
         pending = scene.start()
         batch = scene.batch(new=[1], blocks=[block_write(pending, 0, 1)])

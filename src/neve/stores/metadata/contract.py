@@ -379,7 +379,8 @@ class MetadataStore(Protocol):
         bad row is replaced, which heals every snapshot that uses it. Then each block write, in order: its
         snapshot must be pending and before its deadline, its chunk row must exist and not be bad; the
         block row is set (the last write to an index wins) and the snapshot's last_write_ms moves to
-        `now_ms`. Then each hold: its snapshot must be sealing, its chunk row must exist and not be bad.
+        `now_ms`, unless that is back. Then each hold: its snapshot must be sealing, its chunk row must exist
+        and not be bad.
         A hold for a pending snapshot, and an entry of another domain than its snapshot's, are InvariantErrors.
 
         Raises:

@@ -182,8 +182,10 @@ PUT_BLOCK = """
 INSERT INTO block (snapshot_key, block_index, chunk_key, digest) VALUES (?, ?, ?, ?)
 ON CONFLICT (snapshot_key, block_index) DO UPDATE SET chunk_key = excluded.chunk_key, digest = excluded.digest
 """
+# Only ever forward: a clock that is behind for a while must not bring the deadline nearer.
 TOUCH_SNAPSHOT = """
-UPDATE snapshot SET last_write_ms = ?, deadline_ms = ? + timeout_minutes * 60000 WHERE snapshot_key = ?
+UPDATE snapshot SET last_write_ms = ?, deadline_ms = ? + timeout_minutes * 60000
+WHERE snapshot_key = ? AND last_write_ms < ?
 """
 PUT_HOLD = """
 INSERT INTO hold (snapshot_key, chunk_key) VALUES (?, ?) ON CONFLICT (snapshot_key, chunk_key) DO NOTHING

@@ -56,7 +56,7 @@ def publish(session: Session, batch: Batch, *, now_ms: int) -> PublishResult:
     written = [write for write, outcome in zip(batch.blocks, blocks, strict=True) if _is_written(outcome)]
     session.rows_of_each(statements.PUT_BLOCK, (_block_row(write, keys) for write in written))
     touched = sorted({write.snapshot_key for write in written})
-    session.rows_of_each(statements.TOUCH_SNAPSHOT, ((now_ms, now_ms, key) for key in touched))
+    session.rows_of_each(statements.TOUCH_SNAPSHOT, ((now_ms, now_ms, key, now_ms) for key in touched))
     held = [hold for hold, outcome in zip(batch.holds, holds, strict=True) if _is_written(outcome)]
     hold_rows = ((hold.snapshot_key, keys[hold.domain_key, hold.chunk_id]) for hold in held)
     session.rows_of_each(statements.PUT_HOLD, hold_rows)
