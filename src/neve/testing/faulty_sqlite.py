@@ -56,21 +56,19 @@ class FaultySqlite(apsw.VFS):
         self._fail_from: int | None = None
         self._error: type[apsw.Error] = apsw.IOError
         self._is_lasting = False
+        self._failed = 0
 
     def fail(self, *, at: int, error: type[apsw.Error], is_lasting: bool = False) -> None:
         """Raise `error` from the operation `at` (1 is the next), or from every one from there on."""
         self._fail_from = len(self.operations) + at
+        self._failed = 0
         self._error = error
         self._is_lasting = is_lasting
 
-    def heal(self) -> None:
-        """Let everything succeed from now on."""
+    def heal(self) -> int:
+        """Let everything succeed from now on; return how many operations have failed since `fail`."""
         self._fail_from = None
-
-    @property
-    def has_failed(self) -> bool:
-        """True if the planted fault was met."""
-        return self._fail_from is not None and len(self.operations) >= self._fail_from
+        return self._failed
 
     def note(self, operation: Operation) -> None:
         """Remember an operation, and fail it if that is the plan."""
@@ -79,6 +77,7 @@ class FaultySqlite(apsw.VFS):
             return
         count = len(self.operations)
         if count == self._fail_from or (self._is_lasting and count > self._fail_from):
+            self._failed += 1
             raise self._error("planted")
 
     def xOpen(self, name: Any, flags: list[int]) -> "FaultyFile":  # noqa: N802 - SQLite's name

@@ -59,7 +59,7 @@ picks = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 4, UNKNOWN_PICK])
 """Which of the snapshots there are, counted from the newest."""
 chunks = st.sampled_from(CHUNKS)
 tags = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["", "1", "2"]), max_size=3)
-tokens = st.sampled_from([None, "once", "twice"])
+tokens = st.sampled_from(["once", "twice"])
 seldom = st.sampled_from([False] * 9 + [True])
 Entry = tuple[int, int, int, int]
 """Pick, domain (overruled by the snapshot's own unless the batch is stray), index, chunk."""
@@ -167,27 +167,28 @@ class MetadataMachine(RuleBasedStateMachine):
         for _ in range(count):
             self._start(timeout_minutes=2)
 
-    @rule(
-        domain=domains,
-        parent=st.one_of(st.none(), picks),
-        timeout_minutes=st.sampled_from([2, 60, 60]),
-        tags=tags,
-    )
-    def start(self, *, domain: int, parent: int | None, timeout_minutes: int, tags: dict[str, str]) -> None:
-        parent_id = None if parent is None else snapshot_id(self._number(parent))
-        self._start(domain, parent_id=parent_id, timeout_minutes=timeout_minutes, tags=tags)
+    @rule(domain=domains, timeout_minutes=st.sampled_from([2, 60, 60]), tags=tags)
+    def start(self, *, domain: int, timeout_minutes: int, tags: dict[str, str]) -> None:
+        self._start(domain, timeout_minutes=timeout_minutes, tags=tags)
+
+    @rule(pick=picks, volume_gib=st.integers(1, 2), is_completed=st.booleans(), is_stranger=seldom)
+    def start_a_child(self, pick: int, *, volume_gib: int, is_completed: bool, is_stranger: bool) -> None:
+        if is_completed:
+            self.complete(pick, 1)
+        domain = ACCOUNTS.index(self._account(pick, is_stranger=is_stranger)) * 2
+        self._start(domain, parent_id=snapshot_id(self._number(pick)), volume_gib=volume_gib)
+
+    @rule(client_token=tokens, fingerprint=st.sampled_from([b"0"] * 5 + [b"1"]), tags=tags)
+    def start_with_a_token(self, *, client_token: str, fingerprint: bytes, tags: dict[str, str]) -> None:
+        self._start(client_token=client_token, fingerprint=fingerprint, tags=tags)
 
     @rule(
         domain=domains,
-        volume_gib=st.integers(1, 2),
-        client_token=tokens,
-        fingerprint=st.sampled_from([b"0", b"0", b"1"]),
-        tags=tags,
         pending_max=st.integers(0, 3),
         snapshots_max=st.sampled_from([0, 4]),
-        reused=st.one_of(st.none(), st.none(), picks),
+        reused=st.one_of(st.none(), picks),
     )
-    def start_with_conditions(self, *, domain: int, reused: int | None, **members: Any) -> None:
+    def start_with_limits(self, *, domain: int, reused: int | None, **members: Any) -> None:
         self._start(domain, number=None if reused is None else self._number(reused), **members)
 
     def _start(self, domain: int = 0, *, number: int | None = None, **members: Any) -> None:

@@ -269,6 +269,6 @@ def _check_sizes(facts: StoreFacts, limits: Limits) -> None:
     ):
         if kept != wanted:
             raise StoreUnusable(
-                f"the store has {name.format(kept)}, this service works with {wanted}: "
+                f"the store has {name.format(kept)}, this service works with {name.format(wanted)}: "
                 "start it with the limits that the store was created with"
             )

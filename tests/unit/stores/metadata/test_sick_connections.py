@@ -1,0 +1,161 @@
+"""A connection that fails: only our errors come out, and the next call has a sound one."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import apsw
+import pytest
+
+from neve.domain.blocks import BlockIndex
+from neve.domain.identities import AccessKey, Account, AccountId
+from neve.domain.snapshots import Sealed
+from neve.errors import RecordRefused, StoreError, StoreUnavailable
+from neve.stores.metadata.contract import MetadataStore, TagRemoval
+from neve.stores.metadata.sqlite import SqliteMetadataStore
+from neve.testing.memory_metadata import FACTS
+from neve.testing.metadata_scene import ACCOUNT, CLAIM, Scene, chunk_id, segment_name, snapshot_id
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteMetadataStore]:
+    opened = SqliteMetadataStore.create(tmp_path / "metadata.db", FACTS)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def scene(store: SqliteMetadataStore) -> Scene:
+    return Scene(store)
+
+
+def _calls(scene: Scene) -> Mapping[str, Callable[[MetadataStore], object]]:
+    """Return one call of every method of the contract."""
+    batch = scene.batch(new=[1])
+    name, now_ms, domain = snapshot_id(1), scene.now_ms, scene.domain_key
+    key, request = scene.start(snapshot_id=name).key, scene.request()
+    account = Account(account_id=AccountId("9" * 12), name="", created_ms=1)
+    access_key = AccessKey(access_key_id="A", account_id=ACCOUNT, sealed_secret=b"s", created_ms=1)
+    sealed = Sealed(root=chunk_id(1), block_count=1)
+    return {
+        "create_account": lambda store: store.create_account(account),
+        "accounts": lambda store: store.accounts(),
+        "add_access_key": lambda store: store.add_access_key(access_key),
+        "access_key": lambda store: store.access_key("A"),
+        "access_keys": lambda store: store.access_keys(ACCOUNT),
+        "add_domain": lambda store: store.add_domain(
+            account_id=ACCOUNT, kms_key_arn="k", uid=b"4" * 16, sealed_id_key=b"s"
+        ),
+        "domains": lambda store: store.domains(),
+        "start_snapshot": lambda store: store.start_snapshot(request),
+        "snapshot": lambda store: store.snapshot(ACCOUNT, name),
+        "snapshots": lambda store: store.snapshots(ACCOUNT, after=None, limit=10),
+        "accept_completion": lambda store: store.accept_completion(ACCOUNT, name, CLAIM, now_ms=now_ms),
+        "sealing": lambda store: store.sealing(limit=10),
+        "finish_completion": lambda store: store.finish_completion(key, sealed, now_ms=now_ms),
+        "fail_completion": lambda store: store.fail_completion(key, "", now_ms=now_ms),
+        "expire": lambda store: store.expire(now_ms=now_ms, limit=10),
+        "reap": lambda store: store.reap(limit=10),
+        "delete_snapshot": lambda store: store.delete_snapshot(ACCOUNT, name, now_ms=now_ms),
+        "forget_client_tokens": lambda store: store.forget_client_tokens(used_before_ms=1, limit=10),
+        "put_tags": lambda store: store.put_tags(ACCOUNT, [name], {"a": "b"}, tags_max=50),
+        "remove_tags": lambda store: store.remove_tags(ACCOUNT, [name], [TagRemoval("a")]),
+        "reserve_segments": lambda store: store.reserve_segments([segment_name(1001)], now_ms=now_ms),
+        "cancel_reservations": lambda store: store.cancel_reservations(),
+        "publish": lambda store: store.publish(batch, now_ms=now_ms),
+        "chunks": lambda store: store.chunks(domain, [chunk_id(1)]),
+        "stored": lambda store: store.stored(domain, [chunk_id(1)]),
+        "mark_bad": lambda store: store.mark_bad(domain, chunk_id(1)),
+        "blocks": lambda store: store.blocks(key, after=BlockIndex(0), limit=10),
+        "block_count": lambda store: store.block_count(key),
+        "facts": lambda store: store.facts(),
+        "statistics": lambda store: store.statistics(),
+    }
+
+
+METHODS = sorted(name for name in vars(MetadataStore) if not name.startswith("_") and name != "close")
+
+
+class SickConnection(apsw.Connection):
+    """A connection whose every statement fails, the rollback included."""
+
+    def __init__(self, error: type[apsw.Error]) -> None:
+        super().__init__(":memory:")
+        self.error = error
+
+    def execute(self, *_arguments: object, **_options: object) -> apsw.Cursor:
+        raise self.error("planted")
+
+    executemany = execute
+
+
+def _infect(store: SqliteMetadataStore, error: type[apsw.Error]) -> None:
+    """Put a sick connection where the next call, whether it writes or reads, will take it."""
+    database = store._database
+    healthy = [*database._idle_readers, database._writer]
+    database._writer = SickConnection(error)
+    database._idle_readers[:] = [SickConnection(error)]
+    for connection in healthy:
+        assert connection is not None
+        connection.close()
+
+
+def _is_sick(store: SqliteMetadataStore) -> tuple[bool, bool]:
+    database = store._database
+    return (
+        isinstance(database._writer, SickConnection),
+        any(isinstance(reader, SickConnection) for reader in database._idle_readers),
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_only_store_errors_come_out_and_the_next_call_is_well(
+    store: SqliteMetadataStore, scene: Scene, method: str
+) -> None:
+    call = _calls(scene)[method]
+    _infect(store, apsw.IOError)
+    with pytest.raises(StoreError, match="planted"):
+        call(store)
+    assert _is_sick(store) in {(True, False), (False, True)}, "the connection it used is gone"
+    with suppress(RecordRefused):  # an answer is well enough
+        call(store)
+
+
+def test_a_statement_that_fails_in_the_middle_leaves_nothing(
+    store: SqliteMetadataStore, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = store.statistics()
+    monkeypatch.setattr("neve.stores.metadata.statements.PUT_TAG", "INSERT INTO nowhere VALUES (?, ?, ?)")
+    with pytest.raises(StoreError, match="nowhere"):
+        scene.start(tags={"k": "v"})
+    assert store.statistics() == before
+    assert scene.start().tags == {}
+
+
+def test_a_failure_that_nobody_translates_takes_everything_back(
+    store: SqliteMetadataStore, scene: Scene
+) -> None:
+    before = store.statistics()
+    with pytest.raises(UnicodeEncodeError):
+        scene.start(tags={"k": "\ud800"})
+    assert store.statistics() == before
+
+
+def test_calls_that_cannot_reach_the_file_say_so_until_they_can(
+    store: SqliteMetadataStore, scene: Scene, tmp_path: Path
+) -> None:
+    snapshot = scene.start()
+    path, away = tmp_path / "metadata.db", tmp_path / "away"
+    away.mkdir()
+    _infect(store, apsw.IOError)
+    for call in (scene.start, store.accounts):
+        with pytest.raises(StoreUnavailable, match="planted"):
+            call()
+    for each in list(tmp_path.glob("metadata.db*")):
+        each.rename(away / each.name)
+    for call in (scene.start, store.accounts):
+        with pytest.raises(StoreUnavailable, match="unable to open"):
+            call()
+    for each in list(away.iterdir()):
+        each.rename(path.with_name(each.name))
+    assert scene.look(scene.start()).key > snapshot.key
