@@ -49,7 +49,7 @@ class SegmentStore(Protocol):
 
         Raises:
             SegmentMissing: no such segment. For a published one this is data loss.
-            ChunkDamaged: it is shorter than that.
+            ChunkDamaged: it is shorter than that, or the medium does not give these bytes back.
             StoreUnavailable: the bytes could not be read this time.
         """
         ...

@@ -113,7 +113,11 @@ class LocalSegmentStore:
     def read(self, name: SegmentName, offset: int, size: int) -> bytes:
         assert offset >= 0
         assert size > 0
-        with self._translated_read(name), self._opened.borrow(self._path(name)) as descriptor:
+        with (
+            self._translated_read(name),
+            self._opened.borrow(self._path(name)) as descriptor,
+            _unreadable_is_damaged(name, offset),
+        ):
             data = self._files.read_at(descriptor, size, offset)
             if 0 < len(data) < size:
                 data = self._read_on(descriptor, data, size, offset)
@@ -262,6 +266,21 @@ class LocalSegmentStore:
 
     def _path(self, name: SegmentName) -> str:
         return f"{self._directory(name)}/{name}.seg"
+
+
+@contextmanager
+def _unreadable_is_damaged(name: SegmentName, offset: int) -> Iterator[None]:
+    """Call what the medium does not give back damaged.
+
+    It would seldom come back by waiting, and as long as nobody calls it damaged, a new upload of the same content
+    is taken for stored already. If it was only the way to the medium that failed, the content is stored twice.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise ChunkDamaged(f"segment {name} cannot be read from byte {offset} on: {error}") from error
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from neve.errors import (
+    ChunkDamaged,
     InvariantError,
     SegmentMissing,
     StoreError,
@@ -348,7 +349,28 @@ def test_every_failure_of_every_call_comes_out_as_a_store_error(
     for position in range(1, len(counting.calls), 1 if len(counting.calls) < 20 else 17):
         fault = {position: OSError(errno.EIO, "planted")}
         outcome = run(FaultyFileOperations(files, fail_before=fault))
-        assert outcome == ("done" if counting.calls[position] == "close" else "StoreUnavailable")
+        expected = {"close": "done", "read_at": "ChunkDamaged"}
+        assert outcome == expected.get(counting.calls[position], "StoreUnavailable")
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(errno.EIO, ChunkDamaged), (errno.ENOMEM, StoreUnavailable), (errno.ESTALE, StoreUnavailable)],
+)
+def test_a_sector_that_cannot_be_read_is_damage_and_every_other_trouble_may_pass(
+    root: Path, files: SystemFileOperations, number: int, told: type[StoreError]
+) -> None:
+    LocalSegmentStore(root).write(NAME, PARTS)
+    counting = FaultyFileOperations(files)
+    LocalSegmentStore(root, counting).read(NAME, 0, 1)
+    faulty = FaultyFileOperations(
+        files, fail_before={counting.calls.index("read_at"): OSError(number, "planted")}
+    )
+    store = LocalSegmentStore(root, faulty)
+    with pytest.raises(StoreError) as caught:
+        store.read(NAME, 0, 1)
+    assert type(caught.value) is told
+    assert store.read(NAME, 0, len(CONTENT)) == CONTENT
 
 
 def test_a_delete_that_failed_is_finished_by_the_next_one(root: Path, files: SystemFileOperations) -> None:
