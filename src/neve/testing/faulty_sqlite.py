@@ -11,6 +11,7 @@ is there only if its directory was synced since.
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -128,7 +129,7 @@ class _File:
 class PowerCut:
     """Files as a power cut after some of the operations may have left them."""
 
-    def __init__(self, operations: list[Operation]) -> None:
+    def __init__(self, operations: Sequence[Operation]) -> None:
         self._files: dict[str, _File] = {}
         for operation in operations:
             self._take(operation)
