@@ -18,7 +18,7 @@ from neve.domain.identities import Account, account_id_from
 from neve.domain.keyring import Keyring, Purpose
 from neve.domain.rates import RateLimiter, Rates
 from neve.domain.tokens import TOKEN_KEY_BYTES, TokenMint
-from neve.errors import StoreError, StoreFull
+from neve.errors import StoreError, StoreFull, StoreUnusable
 from neve.events import ChunkFoundDamaged, Report, silent
 from neve.limits import STANDARD, Limits
 from neve.operations.context import Context, Quotas
@@ -95,9 +95,11 @@ def open_access_keys(path: Path, settings: Settings, *, limits: Limits = STANDAR
     """
     clock, entropy = SystemClock(), SystemEntropy()
     with directory.open_directory(path, master_key_file=_master_key_file(path, settings)) as store:
+        keyring = Keyring(store.master_key, entropy)
         metadata = SqliteMetadataStore.open(store.metadata_path, limits=limits)
         try:
-            yield AccessKeys(metadata, Keyring(store.master_key, entropy), clock, entropy)
+            _check_parts(store, metadata, keyring)
+            yield AccessKeys(metadata, keyring, clock, entropy)
         finally:
             metadata.close()
 
@@ -154,6 +156,8 @@ def open_service(
         )
         metadata = SqliteMetadataStore.open(store.metadata_path, limits=limits)
         closing.callback(metadata.close)
+        keyring = Keyring(store.master_key, entropy)
+        _check_parts(store, metadata, keyring)
         segments = LocalSegmentStore(store.segments_path)
         closing.callback(segments.close)
         # One process owns the store: whoever held these names is gone.
@@ -161,7 +165,7 @@ def open_service(
         service = _service(
             metadata=metadata,
             segments=segments,
-            keyring=Keyring(store.master_key, entropy),
+            keyring=keyring,
             settings=settings,
             limits=limits,
             clock=clock,
@@ -275,6 +279,23 @@ def _service(
         report=report,
     )
     return Service(context=context, pipeline=pipeline, background=background, segments=segments)
+
+
+def _check_parts(store: StoreDirectory, metadata: MetadataStore, keyring: Keyring) -> None:
+    """Return if metadata and master key are this store's, as far as they show it.
+
+    A part that a restore took from elsewhere must be noticed before anything is written into it.
+
+    Raises:
+        StoreUnusable
+    """
+    if metadata.facts().store_id.hex() != store.store_id:
+        raise StoreUnusable(
+            f"{store.metadata_path} belongs to another store than {store.path}: bring back the files that belong "
+            "together"
+        )
+    for domain in metadata.domains():
+        keyring.open(Purpose.DOMAIN_ID_KEY, domain.sealed_id_key, belongs_to=domain.uid.hex())
 
 
 def _damage(record: ChunkRecord, error: StoreError) -> ChunkFoundDamaged:

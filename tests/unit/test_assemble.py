@@ -84,6 +84,27 @@ def test_the_master_key_may_be_kept_elsewhere(tmp_path: Path, made: NewAccessKey
         assert ask(service, made).status == 201
 
 
+@pytest.mark.parametrize(
+    ("file", "said"), [("metadata.db", "belongs to another store"), ("master.key", "not the master key")]
+)
+def test_a_file_of_another_store_is_refused_before_anything_is_written(
+    tmp_path: Path, made: NewAccessKey, file: str, said: str
+) -> None:
+    path, other = tmp_path / "store", tmp_path / "other"
+    with assemble.open_service(path, Settings(), limits=TINY) as service:
+        assert ask(service, made).status == 201
+    assemble.create_store(other, account_name="", region="us-east-1", limits=TINY)
+    own = (path / file).read_bytes()
+    (path / file).write_bytes((other / file).read_bytes())
+    with pytest.raises(StoreUnusable, match=said), assemble.open_service(path, Settings(), limits=TINY):
+        pass
+    with pytest.raises(StoreUnusable, match=said), assemble.open_access_keys(path, Settings(), limits=TINY):
+        pass
+    (path / file).write_bytes(own)
+    with assemble.open_service(path, Settings(), limits=TINY) as service:
+        assert ask(service, made).status == 201
+
+
 def test_settings_reach_what_they_are_about(tmp_path: Path, made: NewAccessKey) -> None:
     settings = Settings(
         pending_snapshots_max=1,
