@@ -155,19 +155,20 @@ class SqliteDatabase:
         """
         with self._reader_slots:
             reader = self._take_reader()
+            is_sound = True
             try:
                 reader.execute("BEGIN")
-                yield SqliteSession(reader)
-                reader.execute("COMMIT")
-            except BaseException as error:
+                try:
+                    yield SqliteSession(reader)
+                finally:
+                    reader.execute("ROLLBACK")  # of nothing: it ends the view
+            except apsw.Error as error:
+                is_sound = False
                 _end(reader)
-                if isinstance(error, apsw.Error):
-                    raise translated(error) from error
-                raise
-            if self._closed:
-                _end(reader)
-            else:
-                self._idle_readers.append(reader)
+                raise translated(error) from error
+            finally:
+                if is_sound:
+                    self._idle_readers.append(reader)
 
     def close(self) -> None:
         """Let every call that is under way finish, then close. Repeating it changes nothing.
@@ -175,14 +176,13 @@ class SqliteDatabase:
         The writer goes last: whoever goes last folds the log into the database, and that is its work.
         """
         self._closed = True
-        for _ in range(self._readers_max):
-            self._reader_slots.acquire()
-        while self._idle_readers:
-            _end(self._idle_readers.pop())
-        for _ in range(self._readers_max):
-            self._reader_slots.release()
         with self._lock:
+            for _ in range(self._readers_max):
+                self._reader_slots.acquire()
+            while self._idle_readers:
+                _end(self._idle_readers.pop())
             self._discard_writer()
+            self._reader_slots.release(self._readers_max)
 
     # --- the writer
 

@@ -116,6 +116,14 @@ class TestConnections:
             assert session.rows("SELECT key FROM parent") == before == [(1,)]
         assert keys(database) == [1, 2]
 
+    def test_a_refusal_costs_no_connection(self, database: SqliteDatabase) -> None:
+        keys(database)
+        (reader,) = database._idle_readers
+        with pytest.raises(KeyError), database.reading():
+            raise KeyError
+        assert database._idle_readers == [reader]
+        assert keys(database) == []
+
     def test_more_threads_than_readers_take_turns(self, database: SqliteDatabase) -> None:
         add(database, 1)
         answers: list[list[int]] = []
@@ -132,6 +140,15 @@ class TestConnections:
         keys(database)
         database.close()
         assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+    def test_many_may_close_at_once(self, database: SqliteDatabase) -> None:
+        closers = [threading.Thread(target=database.close) for _ in range(10)]
+        for closer in closers:
+            closer.start()
+        for closer in closers:
+            closer.join()
+        with pytest.raises(StoreUnavailable, match="closed"):
+            add(database, 1)
 
     def test_closing_waits_for_a_reader(self, database: SqliteDatabase) -> None:
         add(database, 1)
