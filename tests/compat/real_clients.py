@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +26,8 @@ from neve.domain.blocks import Digest, LinearAggregate, checksum_b64, digest
 SCRIPTS = Path(__file__).with_name("clients")
 WORKERS = 8
 PROCESSES = 2
+INSTALL_S_MAX = 90
+"""Less than a test may take, so that a network that says nothing skips it."""
 
 Environment = Mapping[str, str]
 
@@ -222,8 +224,12 @@ class JavaScript:
         node, npm = (shutil.which(name, path=environment["PATH"]) for name in ("node", "npm"))
         if node is None or npm is None:
             raise Missing("Node.js is not installed (node and npm)")
-        modules = _installed_sdk(npm)
-        self._script = Program([node, SCRIPTS / "ebs.cjs"], {**environment, "NODE_PATH": str(modules)})
+        lock = (SCRIPTS / "package-lock.json").read_bytes()
+        folder = ROOT / ".cache" / f"javascript-{hashlib.sha256(lock).hexdigest()[:12]}"
+        if failure := _install_sdk(npm, folder):
+            raise Missing(f"npm cannot install the SDK here: {failure}")
+        modules = str(folder / "node_modules")
+        self._script = Program([node, SCRIPTS / "ebs.cjs"], {**environment, "NODE_PATH": modules})
 
     def version(self) -> str:
         return f"@aws-sdk/client-ebs {self.run('version')}"
@@ -241,26 +247,27 @@ class JavaScript:
         return json.loads(self._script.run(*arguments))
 
 
-def _installed_sdk(npm: str) -> Path:
-    """Return the folder that holds the SDK of the lock, installing it at first use.
-
-    Raises:
-        Missing: it cannot be fetched here.
-    """
-    lock = (SCRIPTS / "package-lock.json").read_bytes()
-    folder = ROOT / ".cache" / f"javascript-{hashlib.sha256(lock).hexdigest()[:12]}"
+@cache  # one try a run, whatever comes of it
+def _install_sdk(npm: str, folder: Path) -> str:
+    """Install the SDK that the lock pins, unless it is there; return what went wrong, if anything did."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as turn:
+    with (folder / "turn").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)  # several test processes, one installation
-        if not (folder / "done").exists():
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(SCRIPTS / name, folder)
-            command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0"]
-            done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
-            if done.returncode != 0:
-                raise Missing(f"npm cannot install the SDK: {' '.join(done.stderr.split())[:300]}")
-            (folder / "done").touch()
-    return folder / "node_modules"
+        if (folder / "done").exists():
+            return ""
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(SCRIPTS / name, folder)
+        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0"]
+        try:
+            subprocess.run(
+                command, cwd=folder, check=True, capture_output=True, text=True, timeout=INSTALL_S_MAX
+            )
+        except subprocess.TimeoutExpired:
+            return f"no answer in {INSTALL_S_MAX} s"
+        except subprocess.CalledProcessError as error:
+            return " ".join(str(error.stderr).split())[:300]
+        (folder / "done").touch()
+    return ""
 
 
 class Coldsnap:
