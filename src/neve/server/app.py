@@ -20,7 +20,7 @@ from neve.clock import Clock, Entropy
 from neve.errors import Overloaded
 from neve.events import ConnectionRefused, Report
 from neve.messages.http import Response
-from neve.server.bodies import BodyFailed, ByteBudget
+from neve.server.bodies import BlockBuffers, BodyFailed, ByteBudget
 from neve.server.framing import Malformed
 from neve.server.incoming import Incoming
 from neve.server.pipeline import Exchange, Pipeline, dated
@@ -61,6 +61,8 @@ class App:
         self._clock = clock
         self._entropy = entropy
         self._report = report
+        self.buffers = BlockBuffers(pipeline.context.limits.block_bytes)
+        """What bodies are received into: for the connections."""
         self._budget = ByteBudget(bounds.body_bytes_in_flight_max)
         self._threads = Threads(bounds.request_threads, "request")
         # Whether we are ready is found out in a thread of its own, so that a full house still answers.
@@ -101,11 +103,18 @@ class App:
             return exchange.refuse(Overloaded("the request bodies in memory are as many as they may be"))
         try:
             body = await incoming.read_body(bytes_max=bytes_max)
-            return await self._threads.run(exchange.answer, body)
+            return await self._threads.run(self._answer, exchange, body)
         except BodyFailed as failed:
             return exchange.fail_body(failed.fault)
         finally:
             self._budget.give_back(room)
+
+    def _answer(self, exchange: Exchange, body: bytes | bytearray) -> Response:
+        """In a thread: make the body immutable, let its buffer go, and go on."""
+        content = bytes(body)
+        if isinstance(body, bytearray):
+            self.buffers.give_back(body)
+        return exchange.answer(content)
 
     async def _health(self, path: str) -> Response:
         reason = ""

@@ -1,7 +1,12 @@
 """What can go wrong with a request's body, and how many bytes of bodies may be held at once."""
 
 from asyncio import Future
+from contextlib import suppress
 from enum import Enum
+from typing import Final
+
+_BUFFERS_KEPT_MAX: Final = 32
+"""As many as receive at once under a full load; a buffer is free again before its block is stored."""
 
 
 class BodyFault(Enum):
@@ -21,17 +26,40 @@ class BodyFailed(Exception):
         self.fault = fault
 
 
-class DirectBody:
-    """A body of known length on its way from the socket to where it belongs, copied by nobody.
+class BlockBuffers:
+    """Buffers of one block each, received into again and again. Safe from any thread.
 
-    A block is half a MiB: each copy of it costs more than everything the event loop does for a request.
+    A new one costs more than what is received into it: its memory is cleared, and mapped page by page.
     """
 
-    def __init__(self, length: int, beginning: bytes, whole: "Future[bytearray]") -> None:
-        """`beginning` is what came with the head; there is more to come."""
-        assert len(beginning) < length
+    def __init__(self, block_bytes: int) -> None:
+        self._block_bytes = block_bytes
+        self._kept: list[bytearray] = []
+
+    def take(self, length: int) -> bytearray:
+        """Return a buffer of this length, with anything in it."""
+        if length == self._block_bytes:
+            with suppress(IndexError):
+                return self._kept.pop()
+        return bytearray(length)
+
+    def give_back(self, buffer: bytearray) -> None:
+        """Take a buffer that nobody looks at any more."""
+        if len(buffer) == self._block_bytes and len(self._kept) < _BUFFERS_KEPT_MAX:
+            self._kept.append(buffer)
+
+
+class DirectBody:
+    """A body of known length on its way from the socket into one buffer, past the parser.
+
+    A block is half a MiB: each copy of it costs as much as all else the event loop does for a request.
+    """
+
+    def __init__(self, buffer: bytearray, beginning: bytes, whole: "Future[bytearray]") -> None:
+        """`buffer` has the body's length; `beginning` is what came with the head, and there is more to come."""
+        assert len(beginning) < len(buffer)
         self.whole = whole
-        self._buffer = bytearray(length)
+        self._buffer = buffer
         self._buffer[: len(beginning)] = beginning
         self.rest = memoryview(self._buffer)[len(beginning) :]
         """Where the next bytes go; not one byte of the next request fits in."""

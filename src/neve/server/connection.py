@@ -20,7 +20,7 @@ from aiohttp.http import HttpRequestParser, RawRequestMessage
 
 from neve.limits import KIB, MIB
 from neve.messages.http import Response
-from neve.server.bodies import BodyFailed, BodyFault, DirectBody
+from neve.server.bodies import BlockBuffers, BodyFailed, BodyFault, DirectBody
 from neve.server.framing import Framed, Framing, Malformed, framed, response_head
 from neve.server.incoming import Deadlines, Incoming
 
@@ -51,6 +51,7 @@ class Surroundings:
     """Makes the answer to what is no request; also told the peer's address."""
     deadlines: Deadlines
     connections_max: int
+    buffers: BlockBuffers
     connections: "set[Connection]" = field(default_factory=set)
     read_buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_BODY_READ_BYTES)))
     """One for all: it is filled and copied from within one step of the event loop."""
@@ -286,7 +287,8 @@ class Connection(asyncio.BufferedProtocol):
 
     async def _read_directly(self, payload: "StreamReader", length: int) -> bytearray:
         """Have the rest of the body put where it belongs, without a stop at the parser."""
-        self._direct = DirectBody(length, payload.read_nowait(), self._loop.create_future())
+        buffer = self._surroundings.buffers.take(length)
+        self._direct = DirectBody(buffer, payload.read_nowait(), self._loop.create_future())
         self._resume_reading()
         return await self._direct.whole
 

@@ -73,6 +73,7 @@ class Listener:
             malformed=app.refuse_malformed,
             deadlines=self._deadlines,
             connections_max=self._connections_max,
+            buffers=app.buffers,
         )
         stop, hurry = asyncio.Event(), asyncio.Event()
 

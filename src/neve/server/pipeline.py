@@ -143,12 +143,11 @@ class Exchange:
                 return self.refuse(error)
         return None
 
-    def answer(self, body: bytes | bytearray) -> Response:
+    def answer(self, body: bytes) -> Response:
         """Take the request with its body through the remaining steps; return the answer."""
         self._body_bytes = len(body)
         try:
-            content = bytes(body)
-            response = self._answer_whole(content) if self._block is None else self._answer_block(content)
+            response = self._answer_whole(body) if self._block is None else self._answer_block(body)
         except Exception as error:  # noqa: BLE001 - as above
             return self.refuse(error)
         return self._finished(response)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neve.messages.http import Response
-from neve.server.bodies import BodyFailed
+from neve.server.bodies import BlockBuffers, BodyFailed
 from neve.server.connection import Connection, Surroundings
 from neve.server.framing import Malformed
 from neve.server.incoming import Deadlines, Incoming
@@ -28,7 +28,11 @@ class Wire(asyncio.Transport):
         super().__init__({"peername": ("192.0.2.1", 4711)})
         self.loop = asyncio.get_running_loop()
         self.surroundings = Surroundings(
-            handler=handler, malformed=refused, deadlines=DEADLINES, connections_max=connections_max
+            handler=handler,
+            malformed=refused,
+            deadlines=DEADLINES,
+            connections_max=connections_max,
+            buffers=BlockBuffers(BODY_BYTES_MAX),
         )
         self.sent = bytearray()
         self.ended = self.closed = self.aborted = self.paused = self.was_ended = False
