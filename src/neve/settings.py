@@ -28,6 +28,7 @@ _PORT_MAX = 65_535
 
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
+TokenAge = Annotated[int, Field(gt=0, le=366 * 24 * 3600)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PerSecond = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -124,8 +125,8 @@ class Settings(BaseModel):
         description="How far a signature's time may be from the server's, for the EBS direct APIs.",
     )
     clock_skew_ec2_s: Count = Field(default=900, description="The same for the EC2 calls.")
-    block_token_age_s: Positive = Field(default=7 * 24 * 3600, description="How long a block token is valid.")
-    page_token_age_s: Positive = Field(default=3600, description="How long a page token is valid.")
+    block_token_age_s: TokenAge = Field(default=7 * 24 * 3600, description="How long a block token is valid.")
+    page_token_age_s: TokenAge = Field(default=3600, description="How long a page token is valid.")
 
     # --- quotas and rates, per account
 

@@ -44,6 +44,8 @@ class Work:
     pause_s: float
     wakes: bool = False
     """True if `Background.wake` is meant for it."""
+    interrupt: Callable[[], None] | None = None
+    """Makes a slice that is under way end soon, if it can take longer than a stop may wait."""
 
 
 class Background:
@@ -72,7 +74,9 @@ class Background:
     def stop(self) -> None:
         """Return when every thread has finished its slice. Repeating it changes nothing."""
         self._stopping = True
-        for _, waker in self._works:
+        for work, waker in self._works:
+            if work.interrupt is not None:
+                work.interrupt()
             waker.set()
         for thread in self._threads:
             if thread.is_alive():
@@ -133,6 +137,8 @@ class SealingQueue:
         try:
             self._sealer.seal(snapshot)
         except Exception as error:  # noqa: BLE001 - one that cannot be finished must not hold up the rest
+            if self._sealer.interrupted:
+                return 0
             self._report(failure(f"sealing {snapshot.snapshot_id}", error))
             with self._lock:
                 self._not_before_s[snapshot.key] = self._clock.monotonic_s() + _RETRY_S
@@ -142,6 +148,10 @@ class SealingQueue:
             with self._lock:
                 self._taken.discard(snapshot.key)
         return 1
+
+    def interrupt(self) -> None:
+        """Make completions under way give up soon: the next start takes them up again."""
+        self._sealer.interrupt()
 
     def _take(self) -> Snapshot | None:
         with self._lock:
@@ -202,7 +212,13 @@ def works(
         return count
 
     sealers = [
-        Work(name=f"sealer-{number}", do_slice=sealing.seal_one, pause_s=_SEALER_PAUSE_S, wakes=True)
+        Work(
+            name=f"sealer-{number}",
+            do_slice=sealing.seal_one,
+            pause_s=_SEALER_PAUSE_S,
+            wakes=True,
+            interrupt=sealing.interrupt,
+        )
         for number in range(_SEALERS)
     ]
     return [

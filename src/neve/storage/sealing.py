@@ -13,6 +13,7 @@ from neve.clock import Clock
 from neve.domain.block_map import Merged, Node, merge
 from neve.domain.blocks import BlockIndex, ChunkId, LinearAggregate, digest
 from neve.domain.snapshots import MESSAGE_CHECKSUM, MESSAGE_COUNT, Sealed, Snapshot, SnapshotKey
+from neve.errors import StoreUnavailable
 from neve.limits import MIB, Limits
 from neve.storage.chunk_store import ChunkStore
 from neve.storage.committer import Committer
@@ -42,12 +43,18 @@ class Sealer:
         self._domains = domains
         self._clock = clock
         self._limits = limits
+        self.interrupted = False
+        """True once `interrupt` was called."""
+
+    def interrupt(self) -> None:
+        """Make every completion under way give up soon, so that a stop need not wait; they stay sealing."""
+        self.interrupted = True
 
     def seal(self, snapshot: Snapshot) -> None:
         """Finish one completion: it ends completed, or in error if the claim does not fit.
 
         Raises:
-            StoreError: it stays sealing; call again.
+            StoreError: it stays sealing; call again. StoreUnavailable if it was interrupted.
         """
         mismatch = self._mismatch(snapshot)
         if mismatch:
@@ -87,6 +94,8 @@ class Sealer:
         after: BlockIndex | None = None
         limit = self._limits.seal_rows_max
         while rows := self._metadata.blocks(key, after=after, limit=limit):
+            if self.interrupted:
+                raise StoreUnavailable("the service is stopping")
             yield from rows
             after = rows[-1].block_index
 

@@ -157,6 +157,7 @@ class PickySealer(Sealer):
 
     def __init__(self, inner: Sealer) -> None:
         self._inner = inner
+        self.interrupted = False
         self.fails_for: set[str] = set()
         self.tried: list[str] = []
 

@@ -114,3 +114,25 @@ def test_a_child_shares_the_nodes_it_did_not_touch(world: World) -> None:
     accepted(world, [5], parent)
     world.seal()
     assert world.committer.statistics().nodes - nodes == 3, "one leaf, one inner node, the root"
+
+
+def test_a_completion_that_is_interrupted_stays_sealing_and_is_finished_after_the_next_start(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(limits=replace(TINY, seal_rows_max=8))
+    snapshot_id = accepted(world, INDEXES)
+    blocks = world.metadata.blocks
+
+    def interrupting(key: SnapshotKey, *, after: BlockIndex | None, limit: int) -> Sequence[BlockRow]:
+        if after is not None:
+            world.sealer.interrupt()
+        return blocks(key, after=after, limit=limit)
+
+    with monkeypatch.context() as stopping:
+        stopping.setattr(world.metadata, "blocks", interrupting)
+        with pytest.raises(StoreUnavailable, match="stopping"):
+            world.seal()
+    assert state(world, snapshot_id) is State.SEALING
+    world.restart()
+    world.seal()
+    assert world.read(snapshot_id) == {index: block(index) for index in INDEXES}
