@@ -1,6 +1,6 @@
 """Programs of metadata calls, run on a store and on the one in memory, which must answer alike.
 
-Hypothesis writes the programs, over a universe small enough to collide: three domains of two accounts, five chunks,
+Hypothesis writes the programs, over a universe small enough to collide: three domains of two accounts, three chunks,
 four indexes, two client tokens, deadlines a few minutes away. After every call everything that can be read is read
 from both. Keys are a store's own business, so they are compared by what they name.
 
@@ -49,7 +49,8 @@ MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - TemporaryDirectory makes an ung
 """Where files cost no disk: these programs are about answers, not about durability."""
 
 ACCOUNTS = (ACCOUNT, OTHER_ACCOUNT)
-CHUNKS = range(6)
+CHUNKS = range(4)
+NODE = 3
 UNKNOWN_PICK = -1
 UNKNOWN_NUMBER = 99
 ACCOUNT_OF_DOMAIN = (0, 0, 1)
@@ -174,7 +175,7 @@ class MetadataMachine(RuleBasedStateMachine):
     @rule(pick=picks, volume_gib=st.integers(1, 2), is_completed=st.booleans(), is_stranger=seldom)
     def start_a_child(self, pick: int, *, volume_gib: int, is_completed: bool, is_stranger: bool) -> None:
         if is_completed:
-            self.complete(pick, 1)
+            self.complete(pick, 0, 1, is_deleted=False)
         domain = ACCOUNTS.index(self._account(pick, is_stranger=is_stranger)) * 2
         self._start(domain, parent_id=snapshot_id(self._number(pick)), volume_gib=volume_gib)
 
@@ -185,7 +186,7 @@ class MetadataMachine(RuleBasedStateMachine):
     @rule(
         domain=domains,
         pending_max=st.integers(0, 3),
-        snapshots_max=st.sampled_from([0, 4]),
+        snapshots_max=st.sampled_from([0, 2, 4]),
         reused=st.one_of(st.none(), picks),
     )
     def start_with_limits(self, *, domain: int, reused: int | None, **members: Any) -> None:
@@ -225,11 +226,14 @@ class MetadataMachine(RuleBasedStateMachine):
             )
         )
 
-    @rule(pick=picks, node=chunks)
-    def complete(self, pick: int, node: int) -> None:
+    @rule(pick=picks, index=st.integers(0, 3), chunk=chunks, is_deleted=st.booleans())
+    def complete(self, pick: int, index: int, chunk: int, *, is_deleted: bool) -> None:
+        self.put_new_blocks(pick, {index: chunk})
         self.accept(pick, is_stranger=False, count=1)
-        self._publish(0, [node], [], [(pick, 0, 0, node)])
-        self.finish(pick, node)
+        self._publish(0, [NODE], [], [(pick, 0, 0, NODE)])
+        self.finish(pick, NODE)
+        if is_deleted:
+            self.delete(pick, is_stranger=False)
 
     @rule(pick=picks, is_accepted=st.booleans())
     def fail(self, pick: int, *, is_accepted: bool) -> None:
