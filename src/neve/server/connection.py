@@ -101,8 +101,8 @@ class Connection(asyncio.BufferedProtocol):
 
     @property
     def busy(self) -> bool:
-        """True while a request is worked on."""
-        return self._phase in {_Phase.WORKING, _Phase.BODY, _Phase.ANSWER}
+        """True while a request is worked on, or is there and will be in a moment."""
+        return self._parsed is not None or self._phase in {_Phase.WORKING, _Phase.BODY, _Phase.ANSWER}
 
     def drain(self) -> None:
         """Take no further request: close now, or after the answer of the one that is worked on."""
@@ -181,7 +181,7 @@ class Connection(asyncio.BufferedProtocol):
         """Answer what the client has sent, then close; return True while there is something to answer."""
         self._client_done = True
         self._fail_body(BodyFault.ENDED_EARLY)
-        return self.busy or self._parsed is not None
+        return self.busy
 
     def pause_writing(self) -> None:
         self._drained = self._loop.create_future()

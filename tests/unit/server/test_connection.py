@@ -420,6 +420,17 @@ def test_draining_ends_idle_connections_now_and_busy_ones_after_their_answer() -
     assert wire.closed
 
 
+def test_a_request_that_has_just_come_is_answered_before_the_end() -> None:
+    async def scene(wire: Wire) -> None:
+        await turn()
+        data = request("/a")
+        wire.connection.get_buffer(-1)[: len(data)] = data
+        wire.connection.buffer_updated(len(data))
+        wire.connection.drain()
+
+    assert run(scene).answers() == [b"200 /a "]
+
+
 def test_a_header_cannot_become_two() -> None:
     async def split(_incoming: Incoming) -> Response:
         return Response(status=200, headers=[("X", "a\r\nSet: b")])
