@@ -57,6 +57,9 @@ class Limits:
     describe_results_min: int = 5
     describe_results_max: int = 1000
     """Contract 9.3 and choice 67."""
+    describe_text_chars_max: int = 1 * MIB
+    """Text of descriptions and tags after which a page ends early: a thousand snapshots with fifty long tags have
+    forty times as much, and answers that nobody reads stay in memory until their deadline."""
     client_token_age_s_min: int = 24 * 3600
     """Choice 1."""
 

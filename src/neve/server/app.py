@@ -63,7 +63,8 @@ class App:
         self._report = report
         self.buffers = BlockBuffers(pipeline.context.limits.block_bytes)
         """What bodies are received into: for the connections."""
-        self._budget = ByteBudget(bounds.body_bytes_in_flight_max)
+        self.budget = ByteBudget(bounds.body_bytes_in_flight_max)
+        """What bodies in memory are taken from: for the connections, which hold answers until they are read."""
         self._threads = Threads(bounds.request_threads, "request")
         # Whether we are ready is found out in a thread of its own, so that a full house still answers.
         self._ready_asker = Threads(1, "ready")
@@ -99,7 +100,7 @@ class App:
         bytes_max = exchange.body_bytes_max
         declared = incoming.declared_bytes
         room = bytes_max if declared is None else min(declared, bytes_max)
-        if not self._budget.take(room):
+        if not self.budget.take(room):
             return exchange.refuse(Overloaded("the request bodies in memory are as many as they may be"))
         try:
             body = await incoming.read_body(bytes_max=bytes_max)
@@ -107,7 +108,7 @@ class App:
         except BodyFailed as failed:
             return exchange.fail_body(failed.fault)
         finally:
-            self._budget.give_back(room)
+            self.budget.give_back(room)
 
     def _answer(self, exchange: Exchange, body: bytes | bytearray) -> Response:
         """In a thread: make the body immutable, let its buffer go, and go on."""

@@ -81,7 +81,7 @@ class DirectBody:
 
 
 class ByteBudget:
-    """The bytes of bodies that may be in memory. Belongs to the event loop: no lock."""
+    """The bytes of bodies that may be in memory, of requests and answers. Belongs to the event loop: no lock."""
 
     def __init__(self, bytes_max: int) -> None:
         self._left = bytes_max
@@ -93,6 +93,10 @@ class ByteBudget:
         self._left -= size_bytes
         return True
 
+    def owe(self, size_bytes: int) -> None:
+        """Take room for what is in memory already, such as an answer: until it is given back, less is let in."""
+        self._left -= size_bytes
+
     def give_back(self, size_bytes: int) -> None:
-        """Give back what `take` took."""
+        """Give back what `take` took or `owe` owed."""
         self._left += size_bytes

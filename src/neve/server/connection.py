@@ -20,7 +20,7 @@ from aiohttp.http import HttpRequestParser, RawRequestMessage
 
 from neve.limits import KIB, MIB
 from neve.messages.http import Response
-from neve.server.bodies import BlockBuffers, BodyFailed, BodyFault, DirectBody
+from neve.server.bodies import BlockBuffers, BodyFailed, BodyFault, ByteBudget, DirectBody
 from neve.server.framing import Framed, Framing, Malformed, framed, response_head
 from neve.server.incoming import Deadlines, Incoming
 
@@ -52,6 +52,7 @@ class Surroundings:
     deadlines: Deadlines
     connections_max: int
     buffers: BlockBuffers
+    budget: ByteBudget
     connections: "set[Connection]" = field(default_factory=set)
     read_buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_BODY_READ_BYTES)))
     """One for all: it is filled and copied from within one step of the event loop."""
@@ -234,7 +235,11 @@ class Connection(asyncio.BufferedProtocol):
         answer = await self._surroundings.handler(Incoming(request, self._read_body))
         unread = self._payload is not None and not self._payload.is_eof()
         keep_alive = request.keep_alive and not (unread or self._client_done or self._draining)
-        await self._send(answer, keep_alive=keep_alive, with_body=request.head.method != "HEAD")
+        self._surroundings.budget.owe(len(answer.body))
+        try:
+            await self._send(answer, keep_alive=keep_alive, with_body=request.head.method != "HEAD")
+        finally:
+            self._surroundings.budget.give_back(len(answer.body))
         self._payload = None
         if unread:
             self._linger()

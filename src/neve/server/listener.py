@@ -74,6 +74,7 @@ class Listener:
             deadlines=self._deadlines,
             connections_max=self._connections_max,
             buffers=app.buffers,
+            budget=app.budget,
         )
         stop, hurry = asyncio.Event(), asyncio.Event()
 

@@ -42,3 +42,14 @@ def test_only_blocks_are_kept_and_not_without_end(lengths: list[int]) -> None:
         buffers.give_back(buffer)
     again = {id(buffer) for buffer in [buffers.take(64) for _ in range(100)]}
     assert len(again & {id(buffer) for buffer in many}) == 32
+
+
+def test_answers_that_nobody_reads_keep_new_bodies_out() -> None:
+    budget = ByteBudget(100)
+    budget.owe(150)
+    assert not budget.take(0)
+    budget.give_back(60)
+    assert budget.take(10)
+    assert not budget.take(1)
+    budget.give_back(90)
+    assert budget.take(90)

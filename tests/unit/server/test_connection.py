@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neve.messages.http import Response
-from neve.server.bodies import BlockBuffers, BodyFailed
+from neve.server.bodies import BlockBuffers, BodyFailed, ByteBudget
 from neve.server.connection import Connection, Surroundings
 from neve.server.framing import Malformed
 from neve.server.incoming import Deadlines, Incoming
@@ -33,6 +33,7 @@ class Wire(asyncio.Transport):
             deadlines=DEADLINES,
             connections_max=connections_max,
             buffers=BlockBuffers(BODY_BYTES_MAX),
+            budget=ByteBudget(BODY_BYTES_MAX),
         )
         self.sent = bytearray()
         self.ended = self.closed = self.aborted = self.paused = self.was_ended = False

@@ -5,9 +5,9 @@ failed. Each account sees its own snapshots only, so that a request for those of
 that another account may restore, finds none.
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Final
 
 from neve.domain.filters import SNAPSHOT_FILTERS, Filters
@@ -55,12 +55,21 @@ def describe_snapshots(
     refusals.end_dry_run(dry_run=request.dry_run)
 
     found = _passing(snapshots if own_wanted else (), filters, ctx.limits)
-    page = list(islice(found, size))
-    more = next(found, None) is not None
+    page, more = pages.cut_page(
+        found,
+        size,
+        chars=_text_chars,
+        chars_max=sys.maxsize if request.snapshot_ids else ctx.limits.describe_text_chars_max,
+    )
     return DescribeSnapshotsResponse(
         snapshots=tuple(description for _, description in page),
         next_token=pages.mint_page_token(ctx, _OPERATION, subject, page[-1][0]) if more else None,
     )
+
+
+def _text_chars(found: tuple[SnapshotKey, SnapshotDescription]) -> int:
+    _, snapshot = found
+    return len(snapshot.description) + sum(len(tag.key) + len(tag.value) for tag in snapshot.tags)
 
 
 def _own_wanted(

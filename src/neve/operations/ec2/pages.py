@@ -6,7 +6,8 @@ the account and to what the request asked for (contract 9.1), and expires like a
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from neve.domain.identities import SnapshotId
 from neve.domain.snapshots import Snapshot, SnapshotKey, observed
@@ -16,8 +17,11 @@ from neve.limits import Limits
 from neve.messages.ec2 import Filter
 from neve.operations.context import Caller, Context
 
-_SLICE_RECORDS = 1000
+_SLICE_RECORDS = 100
 """Records read at a time: the memory one Describe call takes beside its answer."""
+
+
+_Item = TypeVar("_Item")
 
 
 def page_size(max_results: int | None, limits: Limits) -> int:
@@ -38,6 +42,24 @@ def page_size(max_results: int | None, limits: Limits) -> int:
             f"Expecting a value greater than {limits.describe_results_min}.",
         )
     return min(max_results, limits.describe_results_max)
+
+
+def cut_page(
+    found: Iterator[_Item], size: int, *, chars: Callable[[_Item], int], chars_max: int
+) -> tuple[list[_Item], bool]:
+    """Return the first items of `found`, and whether there are more.
+
+    `size` of them at most, and no more once their text is `chars_max` long; but always one, or paging would
+    never end.
+    """
+    page: list[_Item] = []
+    total = 0
+    for item in found:
+        if page and (len(page) == size or total >= chars_max):
+            return page, True
+        page.append(item)
+        total += chars(item)
+    return page, False
 
 
 def subject_of(caller: Caller, *wishes: Sequence[object]) -> list[str]:

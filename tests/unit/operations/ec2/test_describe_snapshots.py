@@ -483,3 +483,24 @@ def test_a_dry_run_of_what_would_fail_fails(world: World) -> None:
     assert refusal(world, DescribeSnapshotsRequest(dry_run=True, max_results=1))[0] == "InvalidParameterValue"
     unknown = DescribeSnapshotsRequest(dry_run=True, snapshot_ids=(UNKNOWN,))
     assert refusal(world, unknown)[0] == "InvalidSnapshot.NotFound"
+
+
+def test_a_page_of_long_tags_ends_early_and_the_walk_still_shows_everything(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(limits=replace(TINY, describe_text_chars_max=100))
+    tags = (Tag("key", "v" * 60),)
+    started = [
+        start_snapshot(
+            world.context, world.caller(), StartSnapshotRequest(volume_size=1, tags=tags)
+        ).snapshot_id
+        for _ in range(7)
+    ]
+    shown: list[Sequence[str]] = []
+    token = None
+    while not shown or token is not None:
+        answer = describe_snapshots(world.context, world.caller(), DescribeSnapshotsRequest(next_token=token))
+        shown.append(ids(answer.snapshots))
+        token = answer.next_token
+    assert [len(page) for page in shown] == [2, 2, 2, 1]
+    assert [snapshot_id for page in shown for snapshot_id in page] == started
