@@ -306,7 +306,7 @@ class MemoryMetadataStore:
         with self._alone():
             old = [
                 name
-                for name, token in sorted(self._tokens.items(), key=lambda item: item[1].used_ms)
+                for name, token in sorted(self._tokens.items(), key=lambda item: (item[1].used_ms, item[0]))
                 if token.used_ms < used_before_ms
                 and self._snapshots[token.started.key].state is State.DELETED
             ]

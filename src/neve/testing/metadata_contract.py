@@ -16,15 +16,13 @@ from neve.testing.metadata_contract_chunks import (
     ReservationContract,
     SharingContract,
 )
-from neve.testing.metadata_contract_snapshots import (
-    AccountsContract,
-    ClientTokenContract,
+from neve.testing.metadata_contract_lives import (
     CompletionContract,
     DeletionContract,
     ExpiryContract,
-    StartContract,
     TagsContract,
 )
+from neve.testing.metadata_contract_snapshots import AccountsContract, ClientTokenContract, StartContract
 from neve.testing.metadata_scene import Scene
 
 

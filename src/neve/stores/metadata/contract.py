@@ -328,7 +328,10 @@ class MetadataStore(Protocol):
         ...
 
     def forget_client_tokens(self, *, used_before_ms: int, limit: int) -> int:
-        """Forget up to `limit` tokens first used before then whose snapshot is deleted; return how many."""
+        """Forget up to `limit` tokens first used before then whose snapshot is deleted; return how many.
+
+        The oldest go first, those of one moment in order of account and token.
+        """
         ...
 
     # --- tags

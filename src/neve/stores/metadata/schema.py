@@ -108,7 +108,7 @@ ACCESS_KEY_BY_ACCOUNT = "CREATE INDEX access_key_by_account ON access_key (accou
 # domain_key     Short name of the domain in the tables below.
 # uid            The domain's name in segments, which outlive this database: 16 random bytes.
 # account_id     Whose content it is. Unique with domain_key, so that a snapshot can be held to both at once.
-# kms_key_arn    Empty for the unencrypted domain. (Wrapped data keys come with the issue on encryption.)
+# kms_key_arn    Empty for the unencrypted domain.
 # sealed_id_key  The key of chunk ids, sealed under the store's master key.
 DOMAIN = """
 CREATE TABLE domain (

@@ -114,7 +114,8 @@ CLIENT_TOKEN = "SELECT fingerprint, snapshot_key, tags FROM client_token WHERE a
 RELEASE_CLIENT_TOKEN = "UPDATE client_token SET released = 1 WHERE snapshot_key = ?"  # noqa: S105 - SQL
 FORGET_CLIENT_TOKENS = """
 DELETE FROM client_token WHERE snapshot_key IN (
-    SELECT snapshot_key FROM client_token WHERE released = 1 AND used_ms < ? ORDER BY used_ms LIMIT ?
+    SELECT snapshot_key FROM client_token WHERE released = 1 AND used_ms < ?
+    ORDER BY used_ms, account_id, token LIMIT ?
 ) RETURNING snapshot_key
 """
 
@@ -139,8 +140,7 @@ REAPED = "UPDATE snapshot SET reaping = 0 WHERE snapshot_key = ?"
 
 # --- tags
 
-TAGS = "SELECT tag_key, tag_value FROM tag WHERE snapshot_key = ? ORDER BY tag_key"
-TAGS_OF_EACH = "SELECT snapshot_key, tag_key, tag_value FROM tag WHERE snapshot_key = ? ORDER BY tag_key"
+TAGS = "SELECT snapshot_key, tag_key, tag_value FROM tag WHERE snapshot_key = ? ORDER BY tag_key"
 COUNT_TAGS = "SELECT count(*) FROM tag WHERE snapshot_key = ?"
 PUT_TAG = """
 INSERT INTO tag (snapshot_key, tag_key, tag_value) VALUES (?, ?, ?)

@@ -106,7 +106,7 @@ def reap(session: Session, *, limit: int) -> int:
 def with_tags(session: Session, rows: Sequence[Row]) -> Sequence[Snapshot]:
     """Return the snapshots that these rows of `statements._SNAPSHOT` are, with their tags."""
     tags: dict[int, dict[str, str]] = {row[0]: {} for row in rows}
-    for key, tag_key, tag_value in session.rows_of_each(statements.TAGS_OF_EACH, [(key,) for key in tags]):
+    for key, tag_key, tag_value in session.rows_of_each(statements.TAGS, [(key,) for key in tags]):
         tags[key][tag_key] = tag_value
     return [snapshot_from(row, tags[row[0]]) for row in rows]
 
