@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from threading import Lock
 from typing import ClassVar, Final, TextIO
 
 import msgspec
@@ -186,20 +187,11 @@ def open_report(*, level: str, log_format: str, stream: TextIO | None = None) ->
     `log_format` is `json`, `console`, or `auto`: console on a terminal, JSON elsewhere.
     A line that cannot be written (a full disk, a reader that has gone) is lost: the service goes on without its log.
     """
-    # Imported here: it takes as long as all of the rest, and only a server logs.
-    import structlog  # noqa: PLC0415
-
     stream = stream or sys.stderr
     threshold = logging.getLevelNamesMapping()[level.upper()]
-    renderer: structlog.typing.Processor
-    if log_format == "console" or (log_format == "auto" and stream.isatty()):
-        renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty(), sort_keys=False, pad_event_to=0)
-    else:
-        renderer = structlog.processors.JSONRenderer(serializer=_json_line)
-    # Bound once and called from every thread: nothing is bound per request.
-    # A line goes out in one piece, its end included, so that no kill leaves half of one.
-    logger = structlog.BoundLogger(structlog.WriteLogger(stream), processors=[renderer], context={})
-
+    as_text = log_format == "console" or (log_format == "auto" and stream.isatty())
+    line_of = _console_lines(colors=stream.isatty()) if as_text else _json_line
+    one_at_a_time = Lock()
     names: dict[str, tuple[str, ...]] = {}
 
     def report(event: Event) -> None:
@@ -208,14 +200,18 @@ def open_report(*, level: str, log_format: str, stream: TextIO | None = None) ->
         facts: dict[str, object] = {
             "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),  # tidy: a log line's own time
             "level": _LEVEL_WORDS[event.level],
+            "event": event.name,
         }
         for field in names.get(event.name) or names.setdefault(event.name, _field_names(event)):
             value = getattr(event, field)
             if value not in _NOTHING:
                 facts[field] = value
-        with suppress(OSError, ValueError):
-            # A full disk or a reader that is gone must cost log lines, not answers.
-            logger.info(event.name, **facts)
+        line = line_of(facts) + "\n"
+        # In one piece, its end included, so that no kill leaves half of a line. A full disk or a reader that has
+        # gone must cost log lines, not answers.
+        with suppress(OSError, ValueError), one_at_a_time:
+            stream.write(line)
+            stream.flush()
 
     return report
 
@@ -224,5 +220,13 @@ def _field_names(event: Event) -> tuple[str, ...]:
     return tuple(field.name for field in fields(event))
 
 
-def _json_line(line: object, **_options: object) -> str:
-    return msgspec.json.encode(line).decode()
+def _json_line(facts: dict[str, object]) -> str:
+    return msgspec.json.encode(facts).decode()
+
+
+def _console_lines(*, colors: bool) -> Callable[[dict[str, object]], str]:
+    # Imported here: it takes as long as all the rest of a server, and only a person at a terminal needs it.
+    from structlog.dev import ConsoleRenderer  # noqa: PLC0415
+
+    render = ConsoleRenderer(colors=colors, sort_keys=False, pad_event_to=0)
+    return lambda facts: str(render(None, "", facts))

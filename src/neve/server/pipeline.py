@@ -11,6 +11,7 @@ is reported with its trace and answered without it.
 import uuid
 from dataclasses import dataclass, replace
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Final
 
 from neve.auth import failures, payload, signature, sigv4
@@ -288,12 +289,15 @@ class Exchange:
                 peer=self._head.peer,
             )
         )
-        if self._is_ec2:
-            response = replace(response, headers=[*response.headers, _EC2_SERVER])
-        return dated(response, clock.now_ms())
+        return dated(response, clock.now_ms(), *([_EC2_SERVER] if self._is_ec2 else []))
 
 
-def dated(response: Response, now_ms: int) -> Response:
-    """Return the response with the `Date` that some SDKs set their clocks by (contract 1.3)."""
-    date = formatdate(now_ms // 1000, usegmt=True)
-    return replace(response, headers=[*response.headers, ("Date", date)])
+def dated(response: Response, now_ms: int, *more: tuple[str, str]) -> Response:
+    """Return the response with `more` and the `Date` that some SDKs set their clocks by (contract 1.3)."""
+    headers = [*response.headers, *more, ("Date", _http_date(now_ms // 1000))]
+    return Response(status=response.status, headers=headers, body=response.body)
+
+
+@lru_cache(maxsize=4)
+def _http_date(time_s: int) -> str:
+    return formatdate(time_s, usegmt=True)
