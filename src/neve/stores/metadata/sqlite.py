@@ -87,7 +87,10 @@ class SqliteMetadataStore:
         try:
             with database.writing() as session:
                 if migrations.steps_taken(session, SQLITE) == 0:
-                    raise StoreUnusable(f"the metadata at {path} was never finished: create the store anew")
+                    raise StoreUnusable(
+                        f"the metadata at {path} is empty: if the store was ever used, bring its database back from "
+                        "a copy; if its creation was cut short, create it anew"
+                    )
                 migrations.migrate(session, SQLITE)
                 _check_sizes(reading.facts(session), limits)
         except BaseException:

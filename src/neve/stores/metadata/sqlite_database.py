@@ -67,7 +67,10 @@ def translated(error: apsw.Error | OSError) -> NeveError:
         case apsw.FullError():
             return StoreFull(f"no room for the metadata ({sentence})")
         case apsw.CorruptError() | apsw.NotADBError() | apsw.FormatError():
-            return StoreUnusable(f"the metadata is damaged ({sentence}): bring back a copy of the database")
+            return StoreUnusable(
+                f"the metadata is damaged, or was read wrongly this time ({sentence}): stop the server, check the disk, start it "
+                "again, and if it says the same then, bring back a copy of the database"
+            )
         case apsw.SQLError():
             return StoreUnusable(f"the metadata is not what its version says ({sentence}): it was altered")
         case apsw.ConstraintError() | apsw.MismatchError():
@@ -120,7 +123,9 @@ class SqliteDatabase:
         self._reader_slots = threading.Semaphore(readers_max)
         self._idle_readers: list[apsw.Connection] = []
         if not path.exists():
-            raise StoreUnusable(f"there is no metadata at {path}: create a store first, or correct the path")
+            raise StoreUnusable(
+                f"there is no metadata at {path}: if there was a store here, bring its database back from a copy"
+            )
         self._writer: apsw.Connection | None = self._open_writer()
         sync_directory(path.parent, files)
 

@@ -218,7 +218,7 @@ class TestErrors:
         assert "x" in str(translated(error))
 
     def test_no_file_is_an_answer_that_helps(self, tmp_path: Path) -> None:
-        with pytest.raises(StoreUnusable, match="create a store first"):
+        with pytest.raises(StoreUnusable, match="bring its database back"):
             SqliteDatabase(tmp_path / "missing.db")
 
     def test_no_directory_is_an_answer_too(self, tmp_path: Path) -> None:
