@@ -166,7 +166,8 @@ class SqliteDatabase:
                 try:
                     yield SqliteSession(reader)
                 finally:
-                    reader.execute("ROLLBACK")  # of nothing: it ends the view
+                    if reader.in_transaction:  # SQLite may have ended it by itself, with the error
+                        reader.execute("ROLLBACK")
             except apsw.Error as error:
                 is_sound = False
                 _end(reader)

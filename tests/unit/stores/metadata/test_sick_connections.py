@@ -13,6 +13,7 @@ from neve.domain.snapshots import Sealed
 from neve.errors import RecordRefused, StoreError, StoreUnavailable
 from neve.stores.metadata.contract import MetadataStore, TagRemoval
 from neve.stores.metadata.sqlite import SqliteMetadataStore
+from neve.testing.faulty_sqlite import FaultySqlite
 from neve.testing.memory_metadata import FACTS
 from neve.testing.metadata_scene import ACCOUNT, CLAIM, Scene, chunk_id, segment_name, snapshot_id
 
@@ -159,3 +160,19 @@ def test_calls_that_cannot_reach_the_file_say_so_until_they_can(
     for each in list(away.iterdir()):
         each.rename(path.with_name(each.name))
     assert scene.look(scene.start()).key > snapshot.key
+
+
+def test_a_read_that_the_disk_refuses_says_so_and_the_next_one_is_well(tmp_path: Path) -> None:
+    """SQLite ends the transaction by itself then; what we do about it must not hide what happened."""
+    faults = FaultySqlite("neve-sick-reads")
+    store = SqliteMetadataStore.create(tmp_path / "metadata.db", FACTS, vfs=faults.name)
+    scene = Scene(store)
+    scene.keep(*range(1, 200))
+    assert store.accounts() != []
+    faults.fail(at=1, error=apsw.IOError, is_lasting=True)
+    with pytest.raises(StoreUnavailable, match="planted"):
+        store.chunks(scene.domain_key, [chunk_id(number) for number in range(1, 200)])
+    faults.heal()
+    assert len(store.stored(scene.domain_key, [chunk_id(number) for number in range(1, 200)])) == 199
+    store.close()
+    faults.unregister()
