@@ -31,7 +31,7 @@ PLANTED = {
     "deleted snapshots take up room": ("COUNT_OF_ACCOUNT", " AND state <> 'deleted'", ""),
     "a token outlives its snapshot for ever": ("RELEASE_CLIENT_TOKEN", "released = 1", "released = 0"),
     "a tag goes whatever its value": ("REMOVE_TAG_OF_VALUE", "AND tag_value = ?", "AND ? IS NOT NULL"),
-    "foreign snapshots are seen": ("SNAPSHOT_BY_ID", "AND account_id = ?", "AND ? IS NOT NULL"),
+    "foreign snapshots are seen": ("SNAPSHOT_WITH_TAGS", "AND account_id = ?", "AND ? IS NOT NULL"),
 }
 
 

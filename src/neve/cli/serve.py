@@ -1,6 +1,7 @@
 """`neve serve`: the server, in the foreground."""
 
 import ctypes
+import gc
 import resource
 from pathlib import Path
 from typing import Annotated, Final
@@ -16,6 +17,8 @@ from neve.settings import Settings
 
 _FILES_WANTED: Final = 8192
 """Open files: a socket for each connection, and the segments that are being read."""
+
+_OBJECTS_BETWEEN_COLLECTIONS: Final = 50_000
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """malloc.h"""
@@ -56,6 +59,7 @@ def serve(
     report = open_report(level=settings.log_level, log_format=settings.log_format)
     _allow_open_files()
     _keep_freed_memory()
+    _collect_less_often()
 
     def on_ready(host: str, port: int) -> None:
         _announce(directory, settings, host, port, report)
@@ -82,6 +86,15 @@ def _allow_open_files() -> None:
     wanted = _FILES_WANTED if hard == resource.RLIM_INFINITY else min(_FILES_WANTED, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _collect_less_often() -> None:
+    """Have Python look for cycles less often, and never among what every process keeps for its life.
+
+    Requests leave few behind; looking for them every 700 objects was a tenth of the processor time of a put.
+    """
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 50)
 
 
 def _keep_freed_memory() -> None:

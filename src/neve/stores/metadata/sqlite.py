@@ -119,7 +119,7 @@ class SqliteMetadataStore:
             accounts.create_account(session, account)
 
     def accounts(self) -> Sequence[Account]:
-        with self._database.reading() as session:
+        with self._database.reading(one_statement=True) as session:
             return accounts.accounts(session)
 
     def add_access_key(self, access_key: AccessKey) -> None:
@@ -127,11 +127,11 @@ class SqliteMetadataStore:
             accounts.add_access_key(session, access_key)
 
     def access_key(self, access_key_id: str) -> AccessKey:
-        with self._database.reading() as session:
+        with self._database.reading(one_statement=True) as session:
             return accounts.access_key(session, access_key_id)
 
     def access_keys(self, account_id: AccountId) -> Sequence[AccessKey]:
-        with self._database.reading() as session:
+        with self._database.reading(one_statement=True) as session:
             return accounts.access_keys(session, account_id)
 
     def add_domain(
@@ -143,7 +143,7 @@ class SqliteMetadataStore:
             )
 
     def domains(self) -> Sequence[Domain]:
-        with self._database.reading() as session:
+        with self._database.reading(one_statement=True) as session:
             return accounts.domains(session)
 
     # --- snapshots
@@ -153,7 +153,7 @@ class SqliteMetadataStore:
             return starting.start_snapshot(session, start)
 
     def snapshot(self, account_id: AccountId, snapshot_id: SnapshotId) -> Snapshot:
-        with self._database.reading() as session:
+        with self._database.reading(one_statement=True) as session:
             return snapshots.snapshot(session, account_id, snapshot_id)
 
     def snapshots(
@@ -230,11 +230,11 @@ class SqliteMetadataStore:
             return publishing.publish(session, batch, now_ms=now_ms)
 
     def chunks(self, domain_key: DomainKey, chunk_ids: Collection[ChunkId]) -> Mapping[ChunkId, ChunkRecord]:
-        with self._database.reading() as session:
+        with self._database.reading(one_statement=len(chunk_ids) == 1) as session:
             return reading.chunks(session, domain_key, chunk_ids)
 
     def stored(self, domain_key: DomainKey, chunk_ids: Collection[ChunkId]) -> set[ChunkId]:
-        with self._database.reading() as session:
+        with self._database.reading(one_statement=len(chunk_ids) == 1) as session:
             return reading.stored(session, domain_key, chunk_ids)
 
     def mark_bad(self, domain_key: DomainKey, chunk_id: ChunkId) -> None:

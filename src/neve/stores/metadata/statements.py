@@ -63,6 +63,11 @@ FROM snapshot
 """The columns that `records.snapshots.snapshot_from` reads, in its order."""
 
 SNAPSHOT_BY_ID = f"{_SNAPSHOT} WHERE snapshot_id = ? AND account_id = ? AND state <> 'deleted'"
+SNAPSHOT_WITH_TAGS = f"""
+SELECT found.*, tag_key, tag_value FROM ({SNAPSHOT_BY_ID}) AS found
+LEFT JOIN tag ON tag.snapshot_key = found.snapshot_key ORDER BY tag_key
+"""  # noqa: S608 - one statement of ours inside another
+"""One statement, since every put asks it: a row for each tag, one without a tag if there is none."""
 SNAPSHOT_BY_KEY = f"{_SNAPSHOT} WHERE snapshot_key = ?"
 SNAPSHOTS_OF_ACCOUNT = f"""
 {_SNAPSHOT} WHERE account_id = ? AND snapshot_key > ? AND state <> 'deleted' ORDER BY snapshot_key LIMIT ?

@@ -26,11 +26,11 @@ BEFORE_THE_FIRST: Final = -1
 
 
 def snapshot(session: Session, account_id: AccountId, snapshot_id: SnapshotId) -> Snapshot:
-    rows = session.rows(statements.SNAPSHOT_BY_ID, (snapshot_id, account_id))
+    rows = session.rows(statements.SNAPSHOT_WITH_TAGS, (snapshot_id, account_id))
     if not rows:
         raise SnapshotNotFound(snapshot_id)
-    (found,) = with_tags(session, rows)
-    return found
+    tags = {tag_key: tag_value for *_, tag_key, tag_value in rows if tag_key is not None}
+    return snapshot_from(rows[0][:-2], tags)
 
 
 def snapshots(
