@@ -22,6 +22,7 @@ from neve.errors import StoreError, StoreFull, StoreUnusable
 from neve.events import ChunkFoundDamaged, Report, silent
 from neve.limits import STANDARD, Limits
 from neve.operations.context import Context, Quotas
+from neve.processors import Processors
 from neve.server.access_keys import AccessKeys, NewAccessKey
 from neve.server.app import App, Bounds
 from neve.server.background import Background, Rhythm, SealingQueue, works
@@ -113,6 +114,7 @@ class Service:
     background: Background
     """Not started."""
     segments: SegmentStore
+    processors: Processors
 
     def unready_reason(self) -> str:
         """Return why a put would not be taken now; empty if it would."""
@@ -206,6 +208,7 @@ def _app(service: Service, settings: Settings, report: Report) -> App:
             request_threads=settings.request_threads,
             body_bytes_in_flight_max=settings.body_bytes_in_flight_max,
         ),
+        processors=service.processors,
         clock=service.context.clock,
         entropy=service.context.entropy,
         report=report,
@@ -224,9 +227,16 @@ def _service(
     report: Report,
 ) -> Service:
     codec = ChunkCodec(level=settings.zstd_level)
+    processors = Processors(settings.computing_threads_max or len(os.sched_getaffinity(0)))
     domains = Domains(metadata, keyring, entropy)
     committer = Committer(
-        metadata=metadata, segments=segments, codec=codec, clock=clock, entropy=entropy, limits=limits
+        metadata=metadata,
+        segments=segments,
+        codec=codec,
+        clock=clock,
+        entropy=entropy,
+        limits=limits,
+        processors=processors,
     )
     chunks = ChunkStore(
         metadata=metadata,
@@ -278,7 +288,13 @@ def _service(
         ),
         report=report,
     )
-    return Service(context=context, pipeline=pipeline, background=background, segments=segments)
+    return Service(
+        context=context,
+        pipeline=pipeline,
+        background=background,
+        segments=segments,
+        processors=processors,
+    )
 
 
 def _check_parts(store: StoreDirectory, metadata: MetadataStore, keyring: Keyring) -> None:

@@ -89,6 +89,10 @@ class Settings(BaseModel):
         default=64,
         description="Requests worked on at once; as many more as there are connections wait their turn.",
     )
+    computing_threads_max: Annotated[int, Field(ge=0)] = Field(
+        default=0,
+        description="Threads of those that compute at once, the others wait; 0: as many as there are processors.",
+    )
     connections_max: Positive = Field(
         default=512, description="Open connections; one more is closed at once."
     )

@@ -21,6 +21,7 @@ from neve.clock import Clock, Entropy
 from neve.errors import Overloaded
 from neve.events import ConnectionRefused, Report
 from neve.messages.http import Response
+from neve.processors import Processors
 from neve.server.bodies import BlockBuffers, BodyFailed, ByteBudget
 from neve.server.framing import Malformed
 from neve.server.incoming import Incoming
@@ -53,12 +54,14 @@ class App:
         pipeline: Pipeline,
         unready_reason: Callable[[], str],
         bounds: Bounds,
+        processors: Processors,
         clock: Clock,
         entropy: Entropy,
         report: Report,
     ) -> None:
         self._pipeline = pipeline
         self._unready_reason = unready_reason
+        self._processors = processors
         self._clock = clock
         self._entropy = entropy
         self._report = report
@@ -109,10 +112,11 @@ class App:
 
     def _answer(self, exchange: Exchange, body: bytes | bytearray) -> Response:
         """In a thread: make the body immutable, let its buffer go, and go on."""
-        content = bytes(body)
-        if isinstance(body, bytearray):
-            self.buffers.give_back(body)
-        return exchange.answer(content)
+        with self._processors.computing():
+            content = bytes(body)
+            if isinstance(body, bytearray):
+                self.buffers.give_back(body)
+            return exchange.answer(content)
 
     async def _health(self, path: str) -> Response:
         reason = ""

@@ -30,6 +30,7 @@ from neve.errors import (
     StoreUnavailable,
 )
 from neve.limits import Limits
+from neve.processors import Processors
 from neve.storage.chunk_codec import ChunkCodec, Encoded
 from neve.storage.domains import OpenDomain
 from neve.storage.segment_format import SegmentEntry, build
@@ -98,6 +99,7 @@ class Committer:
         clock: Clock,
         entropy: Entropy,
         limits: Limits,
+        processors: Processors,
     ) -> None:
         self._metadata = metadata
         self._segments = segments
@@ -105,6 +107,7 @@ class Committer:
         self._clock = clock
         self._entropy = entropy
         self._limits = limits
+        self._processors = processors
         self._zero_block = zero_block(limits.block_bytes)
         self._lock = Lock()
         self._arrived = Condition(self._lock)
@@ -241,9 +244,9 @@ class Committer:
             self._waiting.extend(entries)
             self._arrived.notify()
 
-    @staticmethod
-    def _wait(entry: _Entry) -> WriteOutcome:
-        entry.done.acquire()
+    def _wait(self, entry: _Entry) -> WriteOutcome:
+        with self._processors.waiting():
+            entry.done.acquire()
         if entry.error is not None:
             # Each waiter gets an exception object of its own: a shared one would grow everybody's trace.
             raise type(entry.error)(*entry.error.args) from entry.error

@@ -24,6 +24,7 @@ from neve.operations.ebs.list_changed_blocks import list_changed_blocks
 from neve.operations.ebs.list_snapshot_blocks import list_snapshot_blocks
 from neve.operations.ebs.put_snapshot_block import put_snapshot_block
 from neve.operations.ebs.start_snapshot import start_snapshot
+from neve.processors import Processors
 from neve.storage.chunk_codec import ChunkCodec
 from neve.storage.chunk_store import ChunkStore
 from neve.storage.committer import Committer
@@ -83,6 +84,7 @@ class World:
             clock=self.clock,
             entropy=self.entropy,
             limits=self.limits,
+            processors=Processors(1),
         )
         chunks = ChunkStore(
             metadata=self.metadata,
