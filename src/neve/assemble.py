@@ -227,7 +227,7 @@ def _service(
     report: Report,
 ) -> Service:
     codec = ChunkCodec(level=settings.zstd_level)
-    processors = Processors(settings.computing_threads_max or len(os.sched_getaffinity(0)))
+    processors = Processors(settings.computing_threads_max or len(os.sched_getaffinity(0)) + 1)
     domains = Domains(metadata, keyring, entropy)
     committer = Committer(
         metadata=metadata,

@@ -1,4 +1,4 @@
-"""As many threads compute at once as there are processors; one that waits lets another one in.
+"""About as many threads compute at once as there are processors; one that waits lets another one in.
 
 A thread for each block on its way is the simplest way to wait, and a bad way to compute: when a commit answers 32
 of them at once, they all want the interpreter, and on two processors most of what they do is to wake each other

@@ -91,7 +91,7 @@ class Settings(BaseModel):
     )
     computing_threads_max: Annotated[int, Field(ge=0)] = Field(
         default=0,
-        description="Threads of those that compute at once, the others wait; 0: as many as there are processors.",
+        description="Threads of those that compute at once, the others wait; 0: one more than there are processors.",
     )
     connections_max: Positive = Field(
         default=512, description="Open connections; one more is closed at once."
