@@ -31,7 +31,7 @@ def test_events_below_a_warning_are_kept_and_judged_by_nobody() -> None:
 
 
 def test_a_librarys_warning_is_found(journal: Journal) -> None:
-    journal.announce("some.library")
-    logging.getLogger("some.library").warning("it is %s", "late")
-    logging.getLogger("some.library").info("nothing to see")
+    journal.announce("some.dependency")
+    logging.getLogger("some.dependency").warning("it is %s", "late")
+    logging.getLogger("some.dependency").info("nothing to see")
     assert journal.missing() == set()
