@@ -4,18 +4,13 @@ A planted bug is a piece of a statement and what stands there instead. Whoever w
 """
 
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from neve.limits import TINY
+from machines.sqlite_records import SqliteMachine
 from neve.stores.metadata import statements
-from neve.stores.metadata.contract import MetadataStore
-from neve.stores.metadata.sqlite import SqliteMetadataStore
-from neve.testing.memory_metadata import FACTS
-from neve.testing.metadata_machine import MetadataMachine
 
 PLANTED = {
     "a bad chunk is a deduplication hit": ("GOOD_CHUNK", " AND bad = 0", ""),
@@ -33,14 +28,6 @@ PLANTED = {
     "a tag goes whatever its value": ("REMOVE_TAG_OF_VALUE", "AND tag_value = ?", "AND ? IS NOT NULL"),
     "foreign snapshots are seen": ("SNAPSHOT_WITH_TAGS", "AND account_id = ?", "AND ? IS NOT NULL"),
 }
-
-
-class Machine(MetadataMachine):
-    def create(self, path: Path) -> MetadataStore:
-        return SqliteMetadataStore.create(path / "metadata.db", FACTS)
-
-    def open(self, path: Path) -> MetadataStore:
-        return SqliteMetadataStore.open(path / "metadata.db", limits=TINY)
 
 
 SEARCH = settings(
@@ -63,8 +50,8 @@ def test_the_metadata_machine_catches(bug: str, monkeypatch: pytest.MonkeyPatch)
     assert planted != statement, "the statement has changed: plant the bug anew"
     monkeypatch.setattr(statements, name, planted)
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(Machine, settings=SEARCH)
+        run_state_machine_as_test(SqliteMachine, settings=SEARCH)
 
 
 def test_without_a_planted_bug_the_metadata_machine_finds_nothing() -> None:
-    run_state_machine_as_test(Machine, settings=settings(SEARCH, max_examples=30))
+    run_state_machine_as_test(SqliteMachine, settings=settings(SEARCH, max_examples=30))

@@ -136,19 +136,6 @@ def _windows(items: Iterable[_Item]) -> Iterator[list[_Item]]:
         size = min(2 * size, _WINDOW_MAX)
 
 
-def lookup(load: Load, root: ChunkId, index: BlockIndex) -> ChunkId | None:
-    """Return the chunk id of one block, None if it is absent."""
-    (node,) = load([root])
-    rest = int(index)
-    while node.level > 0:
-        slot, rest = divmod(rest, node.fanout**node.level)
-        child = node.child(slot)
-        if child is None:
-            return None
-        (node,) = load([child])
-    return node.child(rest)
-
-
 def walk(load: Load, root: ChunkId, start: int = 0) -> Iterator[tuple[BlockIndex, ChunkId]]:
     """Yield (index, chunk id) of every block present from `start` on, ascending.
 

@@ -156,7 +156,7 @@ class Committer:
         for attempt in range(_ATTEMPTS_MAX):
             chunk = None
             if not is_zero:
-                chunk = self._chunk_unless_stored(domain, write.chunk_id, ChunkKind.BLOCK, content, attempt)
+                chunk = self._block_unless_stored(domain, write.chunk_id, content, attempt)
             entry = _Entry(write=write, chunk=chunk, plain_bytes=len(content))
             self._submit([entry])
             outcome = self._wait(entry)
@@ -230,12 +230,12 @@ class Committer:
 
     # --- before the queue, in the writer's thread
 
-    def _chunk_unless_stored(
-        self, domain: OpenDomain, chunk_id: ChunkId, kind: ChunkKind, content: bytes, attempt: int
+    def _block_unless_stored(
+        self, domain: OpenDomain, chunk_id: ChunkId, content: bytes, attempt: int
     ) -> SegmentEntry | None:
         if attempt == 0 and self._metadata.stored(domain.key, [chunk_id]):
             return None
-        return _segment_entry(domain, chunk_id, kind, self._codec.encode(content))
+        return _segment_entry(domain, chunk_id, ChunkKind.BLOCK, self._codec.encode(content))
 
     def _submit(self, entries: Sequence[_Entry]) -> None:
         with self._lock:

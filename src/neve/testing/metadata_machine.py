@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -119,16 +119,22 @@ def _number(snapshot: Snapshot) -> int:
     return int(snapshot.snapshot_id.removeprefix("snap-"), 16)
 
 
-class MetadataMachine(RuleBasedStateMachine):
-    """The rules. A subclass gives the store that is put to the test."""
+class Records(Protocol):
+    """How to come by the store that is put to the test."""
 
     def create(self, path: Path) -> MetadataStore:
         """Make an empty store in an empty folder."""
-        raise NotImplementedError
+        ...
 
     def open(self, path: Path) -> MetadataStore:
         """Open the store that is there."""
-        raise NotImplementedError
+        ...
+
+
+class MetadataMachine(RuleBasedStateMachine):
+    """The rules. A subclass says which store is put to the test."""
+
+    records: ClassVar[Records]
 
     def __init__(self) -> None:
         super().__init__()
@@ -136,7 +142,7 @@ class MetadataMachine(RuleBasedStateMachine):
         self._path = Path(self._folder.name)
         self._memory = MemoryMetadataStore()
         self.model = Side(self._memory)
-        self.subject = Side(self.create(self._path))
+        self.subject = Side(self.records.create(self._path))
         self._requests = Scene(MemoryMetadataStore())
         self.now_ms = START_MS
         self._started = 0
@@ -403,7 +409,7 @@ class MetadataMachine(RuleBasedStateMachine):
         if is_orderly:
             self.both(lambda side: side.store.cancel_reservations())
         self.subject.store.close()
-        self.subject.store = self.open(self._path)
+        self.subject.store = self.records.open(self._path)
 
     # --- everything that can be read
 
