@@ -152,6 +152,22 @@ class Ec2Error(RequestError):
         self.code, self.status = code, status
 
 
+class KmsError(RequestError):
+    """An error of KMS (contract 10), with one of KMS's own codes. EBS wraps it into its own (contract 3.4)."""
+
+    def __init__(self, code: str, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.code, self.status = code, status
+
+
+class StsError(RequestError):
+    """An error of the STS query protocol."""
+
+    def __init__(self, code: str, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.code, self.status = code, status
+
+
 # --- a store's answer about a record ----------------------------------------------------------------
 
 
@@ -203,6 +219,42 @@ class TagLimitReached(RecordRefused):
         self.snapshot_id = snapshot_id
 
 
+class UserExists(RecordRefused):
+    """The account has a user of this name."""
+
+
+class UserNotFound(RecordRefused):
+    """No such user in this account."""
+
+
+class PolicyNotFound(RecordRefused):
+    """No such policy in this account."""
+
+
+class PolicyInUse(RecordRefused):
+    """The policy is attached to somebody."""
+
+
+class KmsKeyNotFound(RecordRefused):
+    """No such key."""
+
+
+class KmsKeyChanged(RecordRefused):
+    """The key's record is no longer the one that was read."""
+
+
+class AliasExists(RecordRefused):
+    """The account has an alias of this name."""
+
+
+class AliasNotFound(RecordRefused):
+    """No such alias in this account."""
+
+
+class GrantNotFound(RecordRefused):
+    """The key has no such grant."""
+
+
 class ReservationCancelled(RecordRefused):
     """The segment name is no longer reserved for this writer: its batch must not be published."""
 
@@ -222,6 +274,10 @@ class StoreUnavailable(StoreError):
 
 class StoreFull(StoreUnavailable):
     """No room. Nothing was acknowledged; it works again once there is room."""
+
+
+class KeyProviderUnavailable(StoreUnavailable):
+    """The key provider cannot be reached, is sealed, or does not let us in. The message says which and what to do."""
 
 
 class StoreUnusable(StoreError):

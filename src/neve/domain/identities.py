@@ -28,13 +28,17 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessKey:
-    """A long-term credential of an account. The secret is sealed under the store's master key."""
+    """A long-term credential of an account or a user. The secret is sealed under the store's master key."""
 
     access_key_id: str
     account_id: AccountId
     sealed_secret: bytes = field(repr=False)
     created_ms: int
     enabled: bool = True
+    user_name: str = ""
+    """Whose it is; empty for the account's own."""
+    expires_ms: int | None = None
+    """From then on it signs nothing; None is never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,9 @@ class Purpose(StrEnum):
     ACCESS_KEY_SECRET = "access key secret"  # noqa: S105 - a label
     DOMAIN_ID_KEY = "domain id key"
     TOKENS = "tokens"
+    KMS_KEY_MATERIAL = "kms key material"
+    SESSION_TOKENS = "session tokens"
+    GRANT_TOKENS = "grant tokens"
 
 
 class Keyring:

@@ -1,15 +1,19 @@
 """What an operation works with, and on whose behalf."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from neve.clock import Clock, Entropy
 from neve.domain.identities import AccountId
+from neve.domain.policies.evaluation import RequestContext
+from neve.domain.principals import Principal
 from neve.domain.tokens import TokenMint
 from neve.limits import Limits
 from neve.storage.chunk_store import ChunkStore
 from neve.storage.committer import Committer
 from neve.storage.domains import Domains
+from neve.stores.keys.contract import KeyProvider
+from neve.stores.keys.contract_managed import ManagedKeys
 from neve.stores.metadata.contract import MetadataStore
 
 
@@ -25,6 +29,7 @@ class Quotas:
 class Context:
     """The service an operation runs in. One for the process; every member is safe from any thread."""
 
+    region: str
     limits: Limits
     quotas: Quotas
     clock: Clock
@@ -33,6 +38,10 @@ class Context:
     committer: Committer
     chunks: ChunkStore
     domains: Domains
+    keys: KeyProvider
+    """Whoever keeps the KMS keys: what wraps the data keys of domains."""
+    keyring: ManagedKeys | None
+    """The same, where that is us: what the KMS operations work on. None where somebody else's KMS keeps the keys."""
     tokens: TokenMint
     wake_sealer: Callable[[], None]
     """Tells the background work that a completion was accepted."""
@@ -40,7 +49,14 @@ class Context:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who signed the request."""
+    """Who signed the request, and what policies may ask about it."""
 
-    account_id: AccountId
+    principal: Principal
     access_key_id: str
+    context: RequestContext = field(default_factory=dict)
+    """Condition keys that hold for every action of this request: `aws:SourceIp` and the like."""
+
+    @property
+    def account_id(self) -> AccountId:
+        """Return the caller's account."""
+        return self.principal.account_id

@@ -38,6 +38,8 @@ from typing import NewType, Protocol
 from neve.domain.blocks import BlockIndex, ChunkId, ChunkKind, Digest
 from neve.domain.identities import AccessKey, Account, AccountId, Domain, DomainKey, SnapshotId
 from neve.domain.snapshots import CompletionClaim, Sealed, Snapshot, SnapshotKey
+from neve.stores.metadata.contract_identities import IdentityRecords
+from neve.stores.metadata.contract_keys import KeyRecords
 
 SegmentName = NewType("SegmentName", str)
 """32 lower-case hex digits, random; reserved before its bytes are written and never used twice."""
@@ -48,6 +50,8 @@ class Encoding(IntEnum):
 
     RAW = 0
     ZSTD = 1
+    SEALED_RAW = 2
+    SEALED_ZSTD = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +150,8 @@ class SnapshotStart:
 
     snapshot_id: SnapshotId
     account_id: AccountId
-    domain_key: DomainKey
+    domain_key: DomainKey | None
+    """None with a parent, whose domain it shares: one given beside a parent is not looked at."""
     parent_id: SnapshotId | None
     volume_gib: int
     description: str | None
@@ -169,6 +174,29 @@ class Started:
     snapshot: Snapshot
     """For a replay: as first recorded, even if the snapshot has moved on or is deleted."""
     replayed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartCheck:
+    """What StartSnapshot would do, before it has a domain to do it in."""
+
+    replayed: Started | None
+    """What the client token started before: the answer."""
+    parent: Snapshot | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisibleSnapshot:
+    """A snapshot that an account owns, or that was shared with it or with everybody."""
+
+    snapshot: Snapshot
+    """Without tags if it is somebody else's: tags are each account's own."""
+    public: bool
+    """Shared with everybody."""
+
+
+EVERYBODY = "all"
+"""Stands for a group of grantees, where else an account id stands: who was shared with it is public."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +228,16 @@ class MetadataStatistics:
 class MetadataStore(Protocol):
     """Records, kept. See the module's text for the promises."""
 
+    @property
+    def identities(self) -> IdentityRecords:
+        """Users, policies, account settings."""
+        ...
+
+    @property
+    def keys(self) -> KeyRecords:
+        """KMS keys, aliases, grants, wrapped data keys."""
+        ...
+
     # --- accounts, keys, domains
 
     def create_account(self, account: Account) -> None:
@@ -223,7 +261,15 @@ class MetadataStore(Protocol):
         ...
 
     def access_keys(self, account_id: AccountId) -> Sequence[AccessKey]:
-        """Return the account's access keys, by id."""
+        """Return the account's access keys, those of its users included, by id."""
+        ...
+
+    def remove_access_key(self, access_key_id: str) -> None:
+        """Forget an access key.
+
+        Raises:
+            AccessKeyNotFound
+        """
         ...
 
     def add_domain(
@@ -238,6 +284,16 @@ class MetadataStore(Protocol):
 
     # --- snapshots
 
+    def check_start(self, start: SnapshotStart) -> StartCheck:
+        """Go through all of `start_snapshot` but the writing.
+
+        For what must be known before a domain can be chosen; `start_snapshot` decides again.
+
+        Raises:
+            as `start_snapshot`
+        """
+        ...
+
     def start_snapshot(self, start: SnapshotStart) -> Started:
         """Record a pending snapshot with its tags, or return what its client token started before.
 
@@ -245,7 +301,8 @@ class MetadataStore(Protocol):
         visible to the account and not larger; then the quotas must have room; then everything is written.
         The lineage, domain, base root and base count come from the parent where there is one.
         A snapshot counts as pending until its completion is accepted or its deadline passes, and counts as
-        a snapshot until it is deleted. A snapshot id used before is an InvariantError.
+        a snapshot until it is deleted. A snapshot id used before, and neither parent nor domain, is an
+        InvariantError.
 
         Raises:
             ClientTokenMismatch: the token was used with another fingerprint.
@@ -317,7 +374,7 @@ class MetadataStore(Protocol):
         ...
 
     def delete_snapshot(self, account_id: AccountId, snapshot_id: SnapshotId, *, now_ms: int) -> None:
-        """Move a snapshot to deleted and drop its tags.
+        """Move a snapshot to deleted and drop its tags and permissions.
 
         A completed one keeps its block rows and holds (collection needs them); of one that never
         completed they are dropped.
@@ -331,6 +388,50 @@ class MetadataStore(Protocol):
         """Forget up to `limit` tokens first used before then whose snapshot is deleted; return how many.
 
         The oldest go first, those of one moment in order of account and token.
+        """
+        ...
+
+    # --- sharing
+
+    def visible_snapshot(self, account_id: AccountId, snapshot_id: SnapshotId) -> VisibleSnapshot:
+        """Return a snapshot that the account owns, or that was shared with it or with everybody.
+
+        Raises:
+            SnapshotNotFound: missing, deleted, or not shared.
+        """
+        ...
+
+    def visible_snapshots(
+        self, account_id: AccountId, *, after: SnapshotKey | None, limit: int
+    ) -> Sequence[VisibleSnapshot]:
+        """Return up to `limit` snapshots as `visible_snapshot` shows them.
+
+        Ascending by key, the first one above `after`. A page shorter than `limit` is the last.
+        """
+        ...
+
+    def modify_permissions(
+        self,
+        account_id: AccountId,
+        snapshot_id: SnapshotId,
+        *,
+        add: Collection[str] = (),
+        remove: Collection[str] = (),
+    ) -> None:
+        """Share an own snapshot with accounts or `EVERYBODY`, and take that back.
+
+        Adding whom it is shared with, adding the owner, removing whom it is not: no error, no change.
+
+        Raises:
+            SnapshotNotFound: missing, foreign or deleted.
+        """
+        ...
+
+    def permissions(self, account_id: AccountId, snapshot_id: SnapshotId) -> Sequence[str]:
+        """Return whom an own snapshot is shared with, in order.
+
+        Raises:
+            SnapshotNotFound: missing, foreign or deleted.
         """
         ...
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from neve.errors import StoreUnusable
-from neve.stores.metadata import schema, statements
+from neve.stores.metadata import schema, schema_access, statements
 from neve.stores.metadata.schema import Dialect
 from neve.stores.metadata.session import Session
 
@@ -25,7 +25,10 @@ class Step:
     statements: Callable[[Dialect], Sequence[str]]
 
 
-STEPS: Sequence[Step] = (Step(number=1, title="create the tables", statements=schema.first_step),)
+STEPS: Sequence[Step] = (
+    Step(number=1, title="create the tables", statements=schema.first_step),
+    Step(number=2, title="users, policies, KMS keys and sharing", statements=schema_access.second_step),
+)
 """In order, without a gap."""
 
 

@@ -326,15 +326,16 @@ _IN_ORDER = (
 
 def migration_table(dialect: Dialect) -> str:
     """Return the statement that makes the table of steps, which comes before every step."""
-    return _spell(MIGRATION, dialect)
+    return spell(MIGRATION, dialect)
 
 
 def first_step(dialect: Dialect) -> Sequence[str]:
     """Return the statements of migration step 1, in order."""
-    return [_spell(statement, dialect) for statement in _IN_ORDER]
+    return [spell(statement, dialect) for statement in _IN_ORDER]
 
 
-def _spell(statement: str, dialect: Dialect) -> str:
+def spell(statement: str, dialect: Dialect) -> str:
+    """Return a statement in one database's words."""
     return statement.strip().format(
         serial_key=dialect.serial_key,
         integer=dialect.integer,

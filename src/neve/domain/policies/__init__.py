@@ -1,0 +1,1 @@
+"""Policy documents in AWS's own JSON: read, and decided by."""

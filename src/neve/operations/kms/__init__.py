@@ -1,0 +1,1 @@
+"""KMS, over the local keyring: one module per family of operations."""

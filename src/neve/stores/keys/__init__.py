@@ -1,0 +1,1 @@
+"""Key providers: who keeps the KMS keys that wrap the data keys of domains."""
