@@ -23,11 +23,13 @@ from neve.stores.metadata.contract import (
     PublishResult,
     SegmentName,
     SnapshotStart,
+    StartCheck,
     Started,
     StoreFacts,
     TagRemoval,
+    VisibleSnapshot,
 )
-from neve.stores.metadata.records import accounts, publishing, reading, snapshots, starting, tagging
+from neve.stores.metadata.records import accounts, publishing, reading, sharing, snapshots, starting, tagging
 from neve.stores.metadata.schema import SQLITE
 from neve.stores.metadata.sqlite_database import (
     APPLICATION_ID,
@@ -36,6 +38,7 @@ from neve.stores.metadata.sqlite_database import (
     create_file,
     sync_directory,
 )
+from neve.stores.metadata.sqlite_identities import SqliteIdentityRecords
 
 
 class SqliteMetadataStore:
@@ -44,6 +47,11 @@ class SqliteMetadataStore:
     def __init__(self, database: SqliteDatabase) -> None:
         """Take over a database whose tables are there and up to date."""
         self._database = database
+        self._identities = SqliteIdentityRecords(database)
+
+    @property
+    def identities(self) -> SqliteIdentityRecords:
+        return self._identities
 
     @classmethod
     def create(
@@ -134,6 +142,10 @@ class SqliteMetadataStore:
         with self._database.reading(one_statement=True) as session:
             return accounts.access_keys(session, account_id)
 
+    def remove_access_key(self, access_key_id: str) -> None:
+        with self._database.writing() as session:
+            accounts.remove_access_key(session, access_key_id)
+
     def add_domain(
         self, *, account_id: AccountId, kms_key_arn: str, uid: bytes, sealed_id_key: bytes
     ) -> Domain:
@@ -147,6 +159,10 @@ class SqliteMetadataStore:
             return accounts.domains(session)
 
     # --- snapshots
+
+    def check_start(self, start: SnapshotStart) -> StartCheck:
+        with self._database.reading() as session:
+            return starting.check_start(session, start)
 
     def start_snapshot(self, start: SnapshotStart) -> Started:
         with self._database.writing() as session:
@@ -195,6 +211,33 @@ class SqliteMetadataStore:
     def forget_client_tokens(self, *, used_before_ms: int, limit: int) -> int:
         with self._database.writing() as session:
             return snapshots.forget_client_tokens(session, used_before_ms=used_before_ms, limit=limit)
+
+    # --- sharing
+
+    def visible_snapshot(self, account_id: AccountId, snapshot_id: SnapshotId) -> VisibleSnapshot:
+        with self._database.reading(one_statement=True) as session:
+            return sharing.visible_snapshot(session, account_id, snapshot_id)
+
+    def visible_snapshots(
+        self, account_id: AccountId, *, after: SnapshotKey | None, limit: int
+    ) -> Sequence[VisibleSnapshot]:
+        with self._database.reading() as session:
+            return sharing.visible_snapshots(session, account_id, after=after, limit=limit)
+
+    def modify_permissions(
+        self,
+        account_id: AccountId,
+        snapshot_id: SnapshotId,
+        *,
+        add: Collection[str] = (),
+        remove: Collection[str] = (),
+    ) -> None:
+        with self._database.writing() as session:
+            sharing.modify_permissions(session, account_id, snapshot_id, add=add, remove=remove)
+
+    def permissions(self, account_id: AccountId, snapshot_id: SnapshotId) -> Sequence[str]:
+        with self._database.reading() as session:
+            return sharing.permissions(session, account_id, snapshot_id)
 
     # --- tags
 

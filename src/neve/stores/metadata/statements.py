@@ -29,20 +29,22 @@ INSERT INTO account (account_id, name, created_ms) VALUES (?, ?, ?) ON CONFLICT 
 """
 ACCOUNTS = "SELECT account_id, name, created_ms FROM account ORDER BY account_id"
 PUT_ACCESS_KEY = """
-INSERT INTO access_key (access_key_id, account_id, sealed_secret, created_ms, enabled) VALUES (?, ?, ?, ?, ?)
+INSERT INTO access_key (access_key_id, account_id, sealed_secret, created_ms, enabled, user_name, expires_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (access_key_id) DO UPDATE SET
     account_id = excluded.account_id,
     sealed_secret = excluded.sealed_secret,
     created_ms = excluded.created_ms,
-    enabled = excluded.enabled
+    enabled = excluded.enabled,
+    user_name = excluded.user_name,
+    expires_ms = excluded.expires_ms
 """
-ACCESS_KEY = """
-SELECT access_key_id, account_id, sealed_secret, created_ms, enabled FROM access_key WHERE access_key_id = ?
+_ACCESS_KEY = """
+SELECT access_key_id, account_id, sealed_secret, created_ms, enabled, user_name, expires_ms FROM access_key
 """
-ACCESS_KEYS = """
-SELECT access_key_id, account_id, sealed_secret, created_ms, enabled FROM access_key
-WHERE account_id = ? ORDER BY access_key_id
-"""
+ACCESS_KEY = f"{_ACCESS_KEY} WHERE access_key_id = ?"
+ACCESS_KEYS = f"{_ACCESS_KEY} WHERE account_id = ? ORDER BY access_key_id"
+REMOVE_ACCESS_KEY = "DELETE FROM access_key WHERE access_key_id = ? RETURNING access_key_id"
 ADD_DOMAIN = """
 INSERT INTO domain (uid, account_id, kms_key_arn, sealed_id_key) VALUES (?, ?, ?, ?)
 """
@@ -142,6 +144,37 @@ DELETE FROM hold WHERE snapshot_key = ? AND chunk_key <= (
 ) RETURNING 1
 """
 REAPED = "UPDATE snapshot SET reaping = 0 WHERE snapshot_key = ?"
+
+# --- sharing
+
+_IS_PUBLIC = """
+EXISTS (SELECT 1 FROM snapshot_permission WHERE snapshot_key = found.snapshot_key AND grantee = 'all') AS public
+"""
+# One statement, since every read of a block asks it. Tags are joined for the owner alone.
+VISIBLE_WITH_TAGS = f"""
+SELECT found.*, {_IS_PUBLIC}, tag_key, tag_value
+FROM ({_SNAPSHOT} WHERE snapshot_id = ? AND state <> 'deleted') AS found
+LEFT JOIN tag ON tag.snapshot_key = found.snapshot_key AND found.account_id = ?
+WHERE found.account_id = ? OR EXISTS (
+    SELECT 1 FROM snapshot_permission WHERE snapshot_key = found.snapshot_key AND grantee IN (?, 'all')
+) ORDER BY tag_key
+"""  # noqa: S608 - statements of ours inside another
+# Three indexes, each in order of its keys, are merged until the page is full.
+VISIBLE_SNAPSHOTS = f"""
+SELECT found.*, {_IS_PUBLIC} FROM ({_SNAPSHOT} WHERE snapshot_key IN (
+    SELECT snapshot_key FROM snapshot WHERE account_id = ? AND snapshot_key > ? AND state <> 'deleted'
+    UNION SELECT snapshot_key FROM snapshot_permission WHERE grantee = ? AND snapshot_key > ?
+    UNION SELECT snapshot_key FROM snapshot_permission WHERE grantee = 'all' AND snapshot_key > ?
+    ORDER BY snapshot_key LIMIT ?
+)) AS found ORDER BY found.snapshot_key
+"""  # noqa: S608 - statements of ours inside another
+PERMISSIONS = "SELECT grantee FROM snapshot_permission WHERE snapshot_key = ? ORDER BY grantee"
+ADD_PERMISSION = """
+INSERT INTO snapshot_permission (snapshot_key, grantee) VALUES (?, ?)
+ON CONFLICT (snapshot_key, grantee) DO NOTHING
+"""
+REMOVE_PERMISSION = "DELETE FROM snapshot_permission WHERE snapshot_key = ? AND grantee = ?"
+REMOVE_PERMISSIONS = "DELETE FROM snapshot_permission WHERE snapshot_key = ?"
 
 # --- tags
 

@@ -14,7 +14,16 @@ from neve.stores.metadata import statements
 from neve.stores.metadata.sqlite import SqliteMetadataStore
 from neve.testing.memory_metadata import FACTS
 
-GROWING: Final = {"snapshot", "tag", "client_token", "block", "hold", "chunk", "segment"}
+GROWING: Final = {
+    "snapshot",
+    "tag",
+    "client_token",
+    "block",
+    "hold",
+    "chunk",
+    "segment",
+    "snapshot_permission",
+}
 SMALL_INDEXES: Final = {"snapshot_sealing", "snapshot_reaping", "segment_reserved"}
 """Partial indexes of what is on its way: all of one may be read."""
 UNHURRIED: Final = {"COUNT_SNAPSHOTS", "COUNT_SEGMENTS", "COUNT_BLOCKS", "COUNT_HOLDS", "COUNT_CHUNKS"}

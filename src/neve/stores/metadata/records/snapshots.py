@@ -77,6 +77,7 @@ def delete_snapshot(session: Session, account_id: AccountId, snapshot_id: Snapsh
     key = snapshot(session, account_id, snapshot_id).key
     session.rows(statements.DELETE_SNAPSHOT, (now_ms, key))
     session.rows(statements.REMOVE_TAGS, (key,))
+    session.rows(statements.REMOVE_PERMISSIONS, (key,))
     session.rows(statements.RELEASE_CLIENT_TOKEN, (key,))
 
 

@@ -16,18 +16,25 @@ from neve.errors import (
     SnapshotNotFound,
 )
 from neve.stores.metadata import statements
-from neve.stores.metadata.contract import SnapshotStart, Started
+from neve.stores.metadata.contract import SnapshotStart, StartCheck, Started
 from neve.stores.metadata.records import snapshots
 from neve.stores.metadata.session import Session
 
 
-def start_snapshot(session: Session, start: SnapshotStart) -> Started:
+def check_start(session: Session, start: SnapshotStart) -> StartCheck:
     replayed = _replay(session, start)
     if replayed is not None:
-        return Started(snapshot=replayed, replayed=True)
+        return StartCheck(replayed=Started(snapshot=replayed, replayed=True), parent=None)
     parent = _parent(session, start)
     _check_quotas(session, start)
-    key = _add(session, start, parent)
+    return StartCheck(replayed=None, parent=parent)
+
+
+def start_snapshot(session: Session, start: SnapshotStart) -> Started:
+    check = check_start(session, start)
+    if check.replayed is not None:
+        return check.replayed
+    key = _add(session, start, check.parent)
     (row,) = session.rows(statements.SNAPSHOT_BY_KEY, (key,))
     return Started(snapshot=snapshots.snapshot_from(row, dict(start.tags)), replayed=False)
 

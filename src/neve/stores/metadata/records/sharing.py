@@ -1,0 +1,70 @@
+"""Whom a snapshot was shared with, and what an account may see because of it.
+
+Permissions of a deleted snapshot are gone, so that whatever a permission names is there to be seen. Tags are each
+account's own: whoever sees somebody else's snapshot sees none.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from neve.domain.identities import AccountId, SnapshotId
+from neve.domain.snapshots import SnapshotKey
+from neve.errors import SnapshotNotFound
+from neve.stores.metadata import statements
+from neve.stores.metadata.contract import VisibleSnapshot
+from neve.stores.metadata.records.snapshots import BEFORE_THE_FIRST, snapshot_from
+from neve.stores.metadata.session import Session
+
+_ACCOUNT_ID: Final = 2
+"""Where the owner stands in a row of `statements._SNAPSHOT`."""
+
+
+def visible_snapshot(session: Session, account_id: AccountId, snapshot_id: SnapshotId) -> VisibleSnapshot:
+    rows = session.rows(statements.VISIBLE_WITH_TAGS, (snapshot_id, account_id, account_id, account_id))
+    if not rows:
+        raise SnapshotNotFound(snapshot_id)
+    tags = {tag_key: tag_value for *_, tag_key, tag_value in rows if tag_key is not None}
+    *snapshot, public, _, _ = rows[0]
+    return VisibleSnapshot(snapshot=snapshot_from(tuple(snapshot), tags), public=bool(public))
+
+
+def visible_snapshots(
+    session: Session, account_id: AccountId, *, after: SnapshotKey | None, limit: int
+) -> Sequence[VisibleSnapshot]:
+    first = BEFORE_THE_FIRST if after is None else after
+    rows = session.rows(statements.VISIBLE_SNAPSHOTS, (account_id, first, account_id, first, first, limit))
+    tags: dict[int, dict[str, str]] = {row[0]: {} for row in rows}
+    own = [(row[0],) for row in rows if row[_ACCOUNT_ID] == account_id]
+    for key, tag_key, tag_value in session.rows_of_each(statements.TAGS, own):
+        tags[key][tag_key] = tag_value
+    return [
+        VisibleSnapshot(snapshot=snapshot_from(tuple(snapshot), tags[snapshot[0]]), public=bool(public))
+        for *snapshot, public in rows
+    ]
+
+
+def modify_permissions(
+    session: Session,
+    account_id: AccountId,
+    snapshot_id: SnapshotId,
+    *,
+    add: Collection[str],
+    remove: Collection[str],
+) -> None:
+    key = _own_key(session, account_id, snapshot_id)
+    added = [(key, grantee) for grantee in add if grantee != account_id]
+    session.rows_of_each(statements.ADD_PERMISSION, added)
+    session.rows_of_each(statements.REMOVE_PERMISSION, [(key, grantee) for grantee in remove])
+
+
+def permissions(session: Session, account_id: AccountId, snapshot_id: SnapshotId) -> Sequence[str]:
+    key = _own_key(session, account_id, snapshot_id)
+    return [grantee for (grantee,) in session.rows(statements.PERMISSIONS, (key,))]
+
+
+def _own_key(session: Session, account_id: AccountId, snapshot_id: SnapshotId) -> int:
+    rows = session.rows(statements.SNAPSHOT_BY_ID, (snapshot_id, account_id))
+    if not rows:
+        raise SnapshotNotFound(snapshot_id)
+    key: int = rows[0][0]
+    return key
