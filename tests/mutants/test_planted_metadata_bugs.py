@@ -27,6 +27,23 @@ PLANTED = {
     "a token outlives its snapshot for ever": ("RELEASE_CLIENT_TOKEN", "released = 1", "released = 0"),
     "a tag goes whatever its value": ("REMOVE_TAG_OF_VALUE", "AND tag_value = ?", "AND ? IS NOT NULL"),
     "foreign snapshots are seen": ("SNAPSHOT_WITH_TAGS", "AND account_id = ?", "AND ? IS NOT NULL"),
+    "a shared snapshot shows its tags": (
+        "VISIBLE_WITH_TAGS",
+        " AND found.account_id = ?",
+        " AND ? IS NOT NULL",
+    ),
+    "what was shared with one is seen by all": (
+        "VISIBLE_WITH_TAGS",
+        "grantee IN (?, 'all')",
+        "? IS NOT NULL",
+    ),
+    "permissions outlive their snapshot": ("REMOVE_PERMISSIONS", "snapshot_key = ?", "snapshot_key = -?"),
+    "taking one permission back takes all": ("REMOVE_PERMISSION", "AND grantee = ?", "AND ? IS NOT NULL"),
+    "pages leave out what is public": (
+        "VISIBLE_SNAPSHOTS",
+        "grantee = 'all' AND snapshot_key > ?",
+        "snapshot_key < ?",
+    ),
 }
 
 

@@ -44,11 +44,16 @@ from neve.stores.metadata.contract import (
     PublishResult,
     SegmentName,
     SnapshotStart,
+    StartCheck,
     Started,
     StoreFacts,
     TagRemoval,
+    VisibleSnapshot,
     WriteOutcome,
 )
+from neve.testing.memory_identities import MemoryIdentityRecords
+from neve.testing.memory_key_records import MemoryKeyRecords
+from neve.testing.memory_sharing import MemorySharing
 
 ChunkName = tuple[DomainKey, ChunkId]
 
@@ -79,14 +84,23 @@ class MemoryMetadataStore:
         self._closed = False
         self._accounts: dict[AccountId, Account] = {}
         self._access_keys: dict[str, AccessKey] = {}
+        self._identities = MemoryIdentityRecords(
+            alone=self._alone, accounts=self._accounts, access_keys=self._access_keys
+        )
         self._domains: dict[DomainKey, Domain] = {}
         self._snapshots: dict[SnapshotKey, Snapshot] = {}
+        self._sharing = MemorySharing()
         self._tokens: dict[tuple[AccountId, str], _Token] = {}
         self._segments: dict[SegmentName, str] = {}
         self._chunks: dict[ChunkName, ChunkRecord] = {}
         self._bad: set[ChunkName] = set()
         self._blocks: dict[SnapshotKey, dict[BlockIndex, BlockRow]] = {}
         self._holds: dict[SnapshotKey, set[ChunkName]] = {}
+        self._keys = MemoryKeyRecords(self._alone, accounts=self._accounts, domains=self._domains)
+
+    @property
+    def identities(self) -> MemoryIdentityRecords:
+        return self._identities
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -94,6 +108,10 @@ class MemoryMetadataStore:
             if self._closed:
                 raise StoreUnavailable("the metadata store is closed")
             yield
+
+    @property
+    def keys(self) -> MemoryKeyRecords:
+        return self._keys
 
     # --- accounts, keys, domains
 
@@ -108,6 +126,8 @@ class MemoryMetadataStore:
     def add_access_key(self, access_key: AccessKey) -> None:
         with self._alone():
             self._demand_account(access_key.account_id)
+            if access_key.user_name:
+                self._identities.find_user(access_key.account_id, access_key.user_name)
             self._access_keys[access_key.access_key_id] = access_key
 
     def access_key(self, access_key_id: str) -> AccessKey:
@@ -120,6 +140,11 @@ class MemoryMetadataStore:
         with self._alone():
             keys = [key for key in self._access_keys.values() if key.account_id == account_id]
             return sorted(keys, key=lambda key: key.access_key_id)
+
+    def remove_access_key(self, access_key_id: str) -> None:
+        with self._alone():
+            if self._access_keys.pop(access_key_id, None) is None:
+                raise AccessKeyNotFound(access_key_id)
 
     def add_domain(
         self, *, account_id: AccountId, kms_key_arn: str, uid: bytes, sealed_id_key: bytes
@@ -147,23 +172,34 @@ class MemoryMetadataStore:
 
     # --- snapshots
 
+    def check_start(self, start: SnapshotStart) -> StartCheck:
+        with self._alone():
+            return self._checked(start)
+
     def start_snapshot(self, start: SnapshotStart) -> Started:
         with self._alone():
-            token_name = (start.account_id, start.client_token or "")
-            token = None if start.client_token is None else self._tokens.get(token_name)
-            if token is not None:
-                if token.fingerprint != start.fingerprint:
-                    raise ClientTokenMismatch
-                return Started(snapshot=token.started, replayed=True)
-            parent = None if start.parent_id is None else self._parent(start, start.parent_id)
-            self._check_quotas(start)
-            snapshot = self._started(start, parent)
+            check = self._checked(start)
+            if check.replayed is not None:
+                return check.replayed
+            snapshot = self._started(start, check.parent)
             self._snapshots[snapshot.key] = replace(snapshot, tags=_in_order(snapshot.tags))
             self._blocks[snapshot.key] = {}
             self._holds[snapshot.key] = set()
             if start.client_token is not None:
-                self._tokens[token_name] = _Token(start.fingerprint, snapshot, start.now_ms)
+                token = _Token(start.fingerprint, snapshot, start.now_ms)
+                self._tokens[start.account_id, start.client_token] = token
             return Started(snapshot=snapshot, replayed=False)
+
+    def _checked(self, start: SnapshotStart) -> StartCheck:
+        token_name = (start.account_id, start.client_token or "")
+        token = None if start.client_token is None else self._tokens.get(token_name)
+        if token is not None:
+            if token.fingerprint != start.fingerprint:
+                raise ClientTokenMismatch
+            return StartCheck(replayed=Started(snapshot=token.started, replayed=True), parent=None)
+        parent = None if start.parent_id is None else self._parent(start, start.parent_id)
+        self._check_quotas(start)
+        return StartCheck(replayed=None, parent=parent)
 
     def _parent(self, start: SnapshotStart, parent_id: SnapshotId) -> Snapshot:
         parent = observed(self._find(start.account_id, parent_id), start.now_ms)
@@ -186,7 +222,9 @@ class MemoryMetadataStore:
     def _started(self, start: SnapshotStart, parent: Snapshot | None) -> Snapshot:
         domain_key = start.domain_key if parent is None else parent.domain_key
         self._demand_account(start.account_id)
-        if domain_key not in self._domains or self._domains[domain_key].account_id != start.account_id:
+        if domain_key is None or domain_key not in self._domains:
+            raise InvariantError("a snapshot lives in a recorded domain")
+        if self._domains[domain_key].account_id != start.account_id:
             raise InvariantError("a snapshot lives in a domain of its account")
         if any(each.snapshot_id == start.snapshot_id for each in self._snapshots.values()):
             raise InvariantError(f"{start.snapshot_id} was used before")
@@ -301,6 +339,7 @@ class MemoryMetadataStore:
         with self._alone():
             found = self._find(account_id, snapshot_id)
             self._snapshots[found.key] = replace(found, state=State.DELETED, tags={})
+            self._sharing.forget(found)
 
     def forget_client_tokens(self, *, used_before_ms: int, limit: int) -> int:
         with self._alone():
@@ -322,6 +361,37 @@ class MemoryMetadataStore:
 
     def _of_account(self, account_id: AccountId) -> Sequence[Snapshot]:
         return [each for each in self._snapshots.values() if each.account_id == account_id]
+
+    # --- sharing
+
+    def visible_snapshot(self, account_id: AccountId, snapshot_id: SnapshotId) -> VisibleSnapshot:
+        with self._alone():
+            for seen in self._sharing.seen_by(account_id, self._snapshots.values()):
+                if seen.snapshot.snapshot_id == snapshot_id:
+                    return seen
+            raise SnapshotNotFound(snapshot_id)
+
+    def visible_snapshots(
+        self, account_id: AccountId, *, after: SnapshotKey | None, limit: int
+    ) -> Sequence[VisibleSnapshot]:
+        with self._alone():
+            later = [each for each in self._snapshots.values() if after is None or each.key > after]
+            return self._sharing.seen_by(account_id, later)[:limit]
+
+    def modify_permissions(
+        self,
+        account_id: AccountId,
+        snapshot_id: SnapshotId,
+        *,
+        add: Collection[str] = (),
+        remove: Collection[str] = (),
+    ) -> None:
+        with self._alone():
+            self._sharing.modify(self._find(account_id, snapshot_id), add=add, remove=remove)
+
+    def permissions(self, account_id: AccountId, snapshot_id: SnapshotId) -> Sequence[str]:
+        with self._alone():
+            return self._sharing.grantees(self._find(account_id, snapshot_id))
 
     # --- tags
 

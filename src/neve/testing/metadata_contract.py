@@ -16,12 +16,20 @@ from neve.testing.metadata_contract_chunks import (
     ReservationContract,
     SharingContract,
 )
+from neve.testing.metadata_contract_identities import IdentitiesContract
+from neve.testing.metadata_contract_keys import (
+    AliasesContract,
+    GrantsContract,
+    KmsKeysContract,
+    WrappingsContract,
+)
 from neve.testing.metadata_contract_lives import (
     CompletionContract,
     DeletionContract,
     ExpiryContract,
     TagsContract,
 )
+from neve.testing.metadata_contract_sharing import CheckStartContract, PermissionsContract
 from neve.testing.metadata_contract_snapshots import AccountsContract, ClientTokenContract, StartContract
 from neve.testing.metadata_scene import Scene
 
@@ -30,6 +38,8 @@ class MetadataStoreContract(
     AccountsContract,
     StartContract,
     ClientTokenContract,
+    CheckStartContract,
+    PermissionsContract,
     CompletionContract,
     ExpiryContract,
     DeletionContract,
@@ -39,6 +49,11 @@ class MetadataStoreContract(
     BlockContract,
     PagesContract,
     SharingContract,
+    IdentitiesContract,
+    KmsKeysContract,
+    AliasesContract,
+    GrantsContract,
+    WrappingsContract,
 ):
     """All of them. `scene` is the backend's `store` with two accounts in it."""
 

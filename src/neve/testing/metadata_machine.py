@@ -9,7 +9,7 @@ A backend joins by saying how its store is made and how it is opened again.
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -18,17 +18,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from neve.domain.blocks import BlockIndex
-from neve.domain.identities import AccountId, DomainKey
+from neve.domain.identities import AccountId, DomainKey, SnapshotId
 from neve.domain.snapshots import CompletionClaim, Sealed, Snapshot, SnapshotKey, State, observed
 from neve.errors import NeveError
 from neve.stores.metadata.contract import (
+    EVERYBODY,
     Batch,
     BlockWrite,
     ChunkRecord,
     MetadataStore,
     NodeHold,
+    StartCheck,
     Started,
     TagRemoval,
+    VisibleSnapshot,
 )
 from neve.testing.memory_metadata import MemoryMetadataStore
 from neve.testing.metadata_scene import (
@@ -49,6 +52,8 @@ MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - TemporaryDirectory makes an ung
 """Where files cost no disk: these programs are about answers, not about durability."""
 
 ACCOUNTS = (ACCOUNT, OTHER_ACCOUNT)
+STRANGER = AccountId("777788889999")
+"""Recorded nowhere: sees what is public."""
 CHUNKS = range(4)
 NODE = 3
 UNKNOWN_PICK = -1
@@ -61,6 +66,7 @@ picks = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 4, UNKNOWN_PICK])
 chunks = st.sampled_from(CHUNKS)
 tags = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["", "1", "2"]), max_size=3)
 tokens = st.sampled_from(["once", "twice"])
+grantees = st.lists(st.sampled_from([*ACCOUNTS, EVERYBODY]), max_size=2)
 seldom = st.sampled_from([False] * 9 + [True])
 Entry = tuple[int, int, int, int]
 """Pick, domain (overruled by the snapshot's own unless the batch is stray), index, chunk."""
@@ -98,9 +104,10 @@ class Side:
 
     def _plain(self, value: Any) -> Any:
         match value:
-            case Started():
-                self._snapshots[_number(value.snapshot)] = value.snapshot
-                return value.replayed, self._plain(value.snapshot)
+            case Started() | StartCheck() | VisibleSnapshot():
+                if isinstance(value, Started):
+                    self._snapshots[_number(value.snapshot)] = value.snapshot
+                return [self._plain(getattr(value, member.name)) for member in fields(value)]
             case Snapshot():
                 domain = self.domain_of(value)
                 plain = replace(value, key=SnapshotKey(_number(value)), domain_key=DomainKey(domain))
@@ -203,9 +210,11 @@ class MetadataMachine(RuleBasedStateMachine):
         request = self._requests.request(
             snapshot_id=snapshot_id(number or self._started + 1),
             account_id=account_id,
+            domain_key=None,
             now_ms=self.now_ms,
             **members,
         )
+        self.both(lambda side: side.store.check_start(request))
         self.both(
             lambda side: side.store.start_snapshot(replace(request, domain_key=side.domain_key(domain)))
         )
@@ -279,6 +288,14 @@ class MetadataMachine(RuleBasedStateMachine):
                 self.accept(pick, is_stranger=False, count=0)
             case _:
                 self.keep_house(limit=4, minutes=0)
+
+    # --- sharing
+
+    @rule(pick=picks, is_stranger=seldom, add=grantees, remove=grantees)
+    def share(self, pick: int, *, is_stranger: bool, add: Sequence[str], remove: Sequence[str]) -> None:
+        account_id = self._account(pick, is_stranger=is_stranger)
+        name = snapshot_id(self._number(pick))
+        self.both(lambda side: side.store.modify_permissions(account_id, name, add=add, remove=remove))
 
     # --- tags
 
@@ -422,6 +439,25 @@ class MetadataMachine(RuleBasedStateMachine):
 
     def _compare_snapshots(self, account_id: AccountId) -> None:
         self.both(lambda side: side.store.snapshots(account_id, after=None, limit=100))
+
+    @invariant()
+    def both_show_the_same_to_strangers(self) -> None:
+        for account_id in (*ACCOUNTS, STRANGER):
+            self._compare_visible(account_id)
+        for number in range(1, self._started + 1):
+            self._compare_permissions(number)
+
+    def _compare_visible(self, account_id: AccountId) -> None:
+        self.both(lambda side: side.store.visible_snapshots(account_id, after=None, limit=100))
+        for number in range(1, self._started + 1):
+            self._compare_visible_one(account_id, snapshot_id(number))
+
+    def _compare_visible_one(self, account_id: AccountId, name: SnapshotId) -> None:
+        self.both(lambda side: side.store.visible_snapshot(account_id, name))
+
+    def _compare_permissions(self, number: int) -> None:
+        owner = self._owners[number]
+        self.both(lambda side: side.store.permissions(owner, snapshot_id(number)))
 
     @invariant()
     def both_show_the_same_blocks(self) -> None:
