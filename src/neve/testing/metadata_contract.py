@@ -23,6 +23,12 @@ from neve.testing.metadata_contract_keys import (
     KmsKeysContract,
     WrappingsContract,
 )
+from neve.testing.metadata_contract_keys import (
+    AliasesContract,
+    GrantsContract,
+    KmsKeysContract,
+    WrappingsContract,
+)
 from neve.testing.metadata_contract_lives import (
     CompletionContract,
     DeletionContract,
@@ -50,6 +56,10 @@ class MetadataStoreContract(
     PagesContract,
     SharingContract,
     IdentitiesContract,
+    KmsKeysContract,
+    AliasesContract,
+    GrantsContract,
+    WrappingsContract,
     KmsKeysContract,
     AliasesContract,
     GrantsContract,

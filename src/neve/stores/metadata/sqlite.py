@@ -38,6 +38,7 @@ from neve.stores.metadata.sqlite_database import (
     create_file,
     sync_directory,
 )
+from neve.stores.metadata.sqlite_keys import SqliteKeyRecords
 from neve.stores.metadata.sqlite_identities import SqliteIdentityRecords
 
 
@@ -47,6 +48,7 @@ class SqliteMetadataStore:
     def __init__(self, database: SqliteDatabase) -> None:
         """Take over a database whose tables are there and up to date."""
         self._database = database
+        self._keys = SqliteKeyRecords(database)
         self._identities = SqliteIdentityRecords(database)
 
     @property
@@ -119,6 +121,10 @@ class SqliteMetadataStore:
                 return [f"{step.number}: {step.title}" for step in migrations.plan(session, SQLITE)]
         finally:
             database.close()
+
+    @property
+    def keys(self) -> SqliteKeyRecords:
+        return self._keys
 
     # --- accounts, keys, domains
 
