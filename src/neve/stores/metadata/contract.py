@@ -249,7 +249,11 @@ class MetadataStore(Protocol):
         ...
 
     def add_access_key(self, access_key: AccessKey) -> None:
-        """Record an access key of a recorded account. An id already there is replaced, whoever had it."""
+        """Record an access key of a recorded account. An id already there is replaced, whoever had it.
+
+        Raises:
+            UserNotFound: the account has no user of the name that the key bears.
+        """
         ...
 
     def access_key(self, access_key_id: str) -> AccessKey:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from neve.domain.identities import AccessKey, Account, AccountId, Domain, DomainKey
 from neve.errors import AccessKeyNotFound
 from neve.stores.metadata import statements
+from neve.stores.metadata.records import identities
 from neve.stores.metadata.session import Row, Session
 
 
@@ -20,21 +21,36 @@ def accounts(session: Session) -> Sequence[Account]:
 
 
 def add_access_key(session: Session, key: AccessKey) -> None:
+    if key.user_name:
+        identities.user(session, key.account_id, key.user_name)
     session.rows(
         statements.PUT_ACCESS_KEY,
-        (key.access_key_id, key.account_id, key.sealed_secret, key.created_ms, int(key.enabled)),
+        (
+            key.access_key_id,
+            key.account_id,
+            key.sealed_secret,
+            key.created_ms,
+            int(key.enabled),
+            key.user_name,
+            key.expires_ms,
+        ),
     )
 
 
 def access_key(session: Session, access_key_id: str) -> AccessKey:
     rows = session.rows(statements.ACCESS_KEY, (access_key_id,))
     if not rows:
-        raise AccessKeyNotFound(f"access key {access_key_id} is not there")
+        raise _access_key_not_found(access_key_id)
     return _access_key_from(rows[0])
 
 
 def access_keys(session: Session, account_id: AccountId) -> Sequence[AccessKey]:
     return [_access_key_from(row) for row in session.rows(statements.ACCESS_KEYS, (account_id,))]
+
+
+def remove_access_key(session: Session, access_key_id: str) -> None:
+    if not session.rows(statements.REMOVE_ACCESS_KEY, (access_key_id,)):
+        raise _access_key_not_found(access_key_id)
 
 
 def add_domain(
@@ -52,14 +68,20 @@ def domains(session: Session) -> Sequence[Domain]:
 
 
 def _access_key_from(row: Row) -> AccessKey:
-    access_key_id, account_id, sealed_secret, created_ms, enabled = row
+    access_key_id, account_id, sealed_secret, created_ms, enabled, user_name, expires_ms = row
     return AccessKey(
         access_key_id=access_key_id,
         account_id=AccountId(account_id),
         sealed_secret=sealed_secret,
         created_ms=created_ms,
         enabled=bool(enabled),
+        user_name=user_name,
+        expires_ms=expires_ms,
     )
+
+
+def _access_key_not_found(access_key_id: str) -> AccessKeyNotFound:
+    return AccessKeyNotFound(f"access key {access_key_id} is not there")
 
 
 def _domain_from(row: Row) -> Domain:
