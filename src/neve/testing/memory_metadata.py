@@ -51,7 +51,6 @@ from neve.stores.metadata.contract import (
     VisibleSnapshot,
     WriteOutcome,
 )
-from neve.testing.memory_key_records import MemoryKeyRecords
 from neve.testing.memory_identities import MemoryIdentityRecords
 from neve.testing.memory_key_records import MemoryKeyRecords
 from neve.testing.memory_sharing import MemorySharing
@@ -98,7 +97,6 @@ class MemoryMetadataStore:
         self._blocks: dict[SnapshotKey, dict[BlockIndex, BlockRow]] = {}
         self._holds: dict[SnapshotKey, set[ChunkName]] = {}
         self._keys = MemoryKeyRecords(self._alone, accounts=self._accounts, domains=self._domains)
-        self._keys = MemoryKeyRecords(self._alone, accounts=self._accounts, domains=self._domains)
 
     @property
     def identities(self) -> MemoryIdentityRecords:
@@ -110,10 +108,6 @@ class MemoryMetadataStore:
             if self._closed:
                 raise StoreUnavailable("the metadata store is closed")
             yield
-
-    @property
-    def keys(self) -> MemoryKeyRecords:
-        return self._keys
 
     @property
     def keys(self) -> MemoryKeyRecords:

@@ -23,12 +23,6 @@ from neve.testing.metadata_contract_keys import (
     KmsKeysContract,
     WrappingsContract,
 )
-from neve.testing.metadata_contract_keys import (
-    AliasesContract,
-    GrantsContract,
-    KmsKeysContract,
-    WrappingsContract,
-)
 from neve.testing.metadata_contract_lives import (
     CompletionContract,
     DeletionContract,
@@ -56,10 +50,6 @@ class MetadataStoreContract(
     PagesContract,
     SharingContract,
     IdentitiesContract,
-    KmsKeysContract,
-    AliasesContract,
-    GrantsContract,
-    WrappingsContract,
     KmsKeysContract,
     AliasesContract,
     GrantsContract,

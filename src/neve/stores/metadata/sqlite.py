@@ -38,8 +38,8 @@ from neve.stores.metadata.sqlite_database import (
     create_file,
     sync_directory,
 )
-from neve.stores.metadata.sqlite_keys import SqliteKeyRecords
 from neve.stores.metadata.sqlite_identities import SqliteIdentityRecords
+from neve.stores.metadata.sqlite_keys import SqliteKeyRecords
 
 
 class SqliteMetadataStore:
