@@ -24,6 +24,7 @@ from neve.stores.metadata.contract import MetadataStore
 from neve.stores.metadata.sqlite import SqliteMetadataStore
 from neve.testing.faulty_sqlite import FaultySqlite
 from neve.testing.memory_metadata import FACTS, MemoryMetadataStore
+from neve.testing.metadata_contract_keys import alias, kms_key, kms_key_id, material, wrapping
 from neve.testing.metadata_scene import ACCOUNT, CLAIM, Scene, chunk_id, node_hold, snapshot_id
 
 Call = Callable[[Scene], object]
@@ -70,6 +71,18 @@ def _delete(scene: Scene) -> None:
     scene.store.delete_snapshot(ACCOUNT, SECOND, now_ms=scene.now_ms)
 
 
+def _rotate(scene: Scene) -> None:
+    scene.store.keys.replace_kms_key(kms_key(1, material_version=2), new_material=material(1, 2))
+
+
+def _remove_key(scene: Scene) -> None:
+    scene.store.keys.remove_kms_key(kms_key_id(2), revision=0)
+
+
+def _add_wrapping(scene: Scene) -> None:
+    scene.store.keys.add_wrapping(wrapping(scene.sealed_domain_key, 1))
+
+
 PROGRAM: Sequence[Call] = (
     lambda scene: scene.start(snapshot_id=FIRST, tags={"k": "v"}, client_token="t"),
     _put,
@@ -79,14 +92,25 @@ PROGRAM: Sequence[Call] = (
     _finish,
     _delete,
     lambda scene: scene.store.put_tags(ACCOUNT, [FIRST], {"l": "w"}, tags_max=50),
+    lambda scene: scene.store.keys.add_kms_key(kms_key(1), material(1)),
+    lambda scene: scene.store.keys.add_kms_key(kms_key(2), material(2)),
+    lambda scene: scene.store.keys.add_alias(alias("a", 2)),
+    _rotate,
+    _remove_key,
+    _add_wrapping,
 )
 
 
 def everything(store: MetadataStore) -> object:
     """Return what is there, but for reservations: a call that failed may have left one."""
     there = store.snapshots(ACCOUNT, after=None, limit=10)
+    keys = store.keys.kms_keys(ACCOUNT, after=None, limit=10)
     return (
         there,
+        keys,
+        [store.keys.key_materials(each.key_id) for each in keys],
+        store.keys.aliases(ACCOUNT, after=None, limit=10),
+        [store.keys.wrappings(each.key) for each in store.domains()],
         [store.blocks(each.key, after=None, limit=100) for each in there],
         replace(store.statistics(), segments={}),
     )
