@@ -284,6 +284,10 @@ class StoreUnusable(StoreError):
     """The store cannot be opened as it is: damaged, of another version, or in use. Says what to do."""
 
 
+class StoreInUse(StoreUnusable):
+    """Another process has the store open. Says which one."""
+
+
 class SegmentMissing(StoreError):
     """A segment that was published is not there: this is data loss, and it is loud."""
 

@@ -6,8 +6,9 @@
     DIR/metadata.db     made and understood by stores/metadata
     DIR/segments/       made and understood by stores/segments
     DIR/neve.toml       settings, if any
+    DIR/admin.sock      there while a server runs: where it takes what operators ask (server/administration)
 
-It knows where the last three are and nothing about them: whoever assembles the store fills them in while
+It knows where the last four are and nothing about them: whoever assembles the store fills them in while
 `create` holds the directory. format.json gets its name last, so that a directory is a store or is none.
 """
 
@@ -28,7 +29,7 @@ import msgspec
 from neve import limits
 from neve.clock import Entropy
 from neve.domain.keyring import MASTER_KEY_BYTES
-from neve.errors import StoreUnusable
+from neve.errors import StoreInUse, StoreUnusable
 from neve.stores.file_operations import FILE_MODE, FileOperations, SystemFileOperations, write_all
 
 VERSION = 1
@@ -319,7 +320,7 @@ def _lock(path: Path) -> int:
     except BlockingIOError:
         holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
         os.close(descriptor)
-        raise StoreUnusable(
+        raise StoreInUse(
             f"the store in {path} is in use by another process (pid {holder}): one process at a time may have "
             "it open. Stop that one first."
         ) from None
