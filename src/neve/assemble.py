@@ -17,6 +17,7 @@ from neve.clock import Clock, Entropy, SystemClock, SystemEntropy
 from neve.domain.identities import Account, account_id_from
 from neve.domain.keyring import Keyring, Purpose
 from neve.domain.rates import RateLimiter, Rates
+from neve.domain.sessions import SESSION_KEY_BYTES, SessionMint
 from neve.domain.tokens import TOKEN_KEY_BYTES, TokenMint
 from neve.errors import StoreError, StoreFull, StoreUnusable
 from neve.events import ChunkFoundDamaged, Report, silent
@@ -34,14 +35,21 @@ from neve.settings import FILE_NAME, Settings
 from neve.storage.chunk_codec import ChunkCodec
 from neve.storage.chunk_store import ChunkStore
 from neve.storage.committer import Committer
+from neve.storage.data_keys import DataKeys
 from neve.storage.domains import Domains
 from neve.storage.sealing import Sealer
 from neve.stores import directory
 from neve.stores.directory import StoreDirectory
+from neve.stores.keys.contract import KeyProvider
+from neve.stores.keys.contract_managed import ManagedKeys
+from neve.stores.keys.local import LocalKeyring
 from neve.stores.metadata.contract import ChunkRecord, MetadataStore, StoreFacts
 from neve.stores.metadata.sqlite import SqliteMetadataStore
 from neve.stores.segments.contract import SegmentStore
 from neve.stores.segments.local import LocalSegmentStore
+
+_DATA_KEY_AGE_S = 60.0
+_KEY_STATE_AGE_S = 1.0
 
 
 def create_store(
@@ -164,10 +172,16 @@ def open_service(
         closing.callback(segments.close)
         # One process owns the store: whoever held these names is gone.
         metadata.cancel_reservations()
+        keys = LocalKeyring(
+            records=metadata.keys, keyring=keyring, clock=clock, entropy=entropy, region=settings.region
+        )
+        closing.callback(keys.close)
         service = _service(
             metadata=metadata,
             segments=segments,
             keyring=keyring,
+            keys=keys,
+            managed_keys=keys,
             settings=settings,
             limits=limits,
             clock=clock,
@@ -220,6 +234,8 @@ def _service(
     metadata: MetadataStore,
     segments: SegmentStore,
     keyring: Keyring,
+    keys: KeyProvider,
+    managed_keys: ManagedKeys | None,
     settings: Settings,
     limits: Limits,
     clock: Clock,
@@ -228,7 +244,16 @@ def _service(
 ) -> Service:
     codec = ChunkCodec(level=settings.zstd_level)
     processors = Processors(settings.computing_threads_max or len(os.sched_getaffinity(0)) + 1)
-    domains = Domains(metadata, keyring, entropy)
+    data_keys = DataKeys(
+        metadata=metadata,
+        provider=keys,
+        clock=clock,
+        entropy=entropy,
+        processors=processors,
+        data_key_age_s=_DATA_KEY_AGE_S,
+        key_state_age_s=_KEY_STATE_AGE_S,
+    )
+    domains = Domains(metadata, keyring, entropy, data_keys)
     committer = Committer(
         metadata=metadata,
         segments=segments,
@@ -262,7 +287,9 @@ def _service(
         ),
         report,
     )
+    sessions = SessionMint(keyring.derive(Purpose.SESSION_TOKENS, SESSION_KEY_BYTES))
     context = Context(
+        region=settings.region,
         limits=limits,
         quotas=Quotas(
             pending_snapshots_max=settings.pending_snapshots_max, snapshots_max=settings.snapshots_max
@@ -273,12 +300,15 @@ def _service(
         committer=committer,
         chunks=chunks,
         domains=domains,
+        keys=keys,
+        keyring=managed_keys,
         tokens=TokenMint(keyring.derive(Purpose.TOKENS, TOKEN_KEY_BYTES)),
+        sessions=sessions,
         wake_sealer=background.wake,
     )
     pipeline = Pipeline(
         context=context,
-        credentials=Credentials(metadata, keyring),
+        credentials=Credentials(metadata, keyring, sessions, report),
         limiter=RateLimiter(_rates(settings), lock=Lock()),
         rules=Rules(
             region=settings.region,

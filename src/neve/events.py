@@ -49,6 +49,8 @@ class RequestAnswered(Event):
     request_id: str
     account_id: str = ""
     access_key_id: str = ""
+    principal: str = ""
+    """The caller's ARN: the root's, a user's or a federated session's."""
     service: str
     operation: str
     snapshot_id: str = ""
@@ -73,6 +75,18 @@ class RequestFailed(Event):
     error: str
     trace: str = ""
     """Where it was raised, for an error that only a bug can cause."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyUnreadable(Event):
+    """A policy that was read when it was put is none any more: whoever it is attached to may do nothing."""
+
+    level = logging.ERROR
+    name = "policy unreadable"
+
+    principal: str
+    policy: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,42 +1,36 @@
-"""What a caller may do. The root of an account may do everything in it.
+"""What a caller may do: every demand of an operation, put to the caller's policies (contract 11).
 
-Policies of users and roles plug in here later: the question, who does what to which resources, is the whole
-of what they need. Whose snapshot it is, is not asked here: every record is looked up inside the caller's
-account, so a foreign snapshot does not exist for it.
+Whose snapshot it is, is not asked here: every record is looked up inside the caller's account, so a foreign
+snapshot does not exist for it. An explicit deny is found before anybody looks whether the resource is there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from neve.domain.identities import AccountId
-from neve.errors import AccessDeniedError
+from neve.auth.conditions import Conditions
+from neve.domain.policies.evaluation import Question, decide
+from neve.domain.principals import Principal
 
 NO_PARENT = "null"
 """StartSnapshot without a parent is evaluated on `snapshot/null` (contract 11)."""
+EVERYTHING = "*"
+"""The resource of actions that have none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """Whose signature a request bears."""
+class Demand:
+    """One thing that must be allowed before an operation begins."""
 
-    account_id: AccountId
-    access_key_id: str
-    arn: str
-
-    @property
-    def is_root(self) -> bool:
-        """True for the account itself, as opposed to a user or role in it."""
-        return self.arn == root_arn(self.account_id)
+    action: str
+    """`ebs:PutSnapshotBlock`"""
+    resource: str = EVERYTHING
+    """An ARN, or `*`."""
+    snapshot_id: str = ""
+    """The snapshot whose tags `aws:ResourceTag` asks for; empty where the resource has none."""
 
 
-def root_arn(account_id: AccountId) -> str:
-    """Return the name of an account's root."""
-    return f"arn:aws:iam::{account_id}:root"
-
-
-def root_identity(account_id: AccountId, access_key_id: str) -> Identity:
-    """Return the identity behind an access key of the account itself."""
-    return Identity(account_id=account_id, access_key_id=access_key_id, arn=root_arn(account_id))
+class Denied(Exception):
+    """Policies do not let the caller. The message is the API's; each protocol has its own code for it."""
 
 
 def snapshot_arn(region: str, snapshot_id: str) -> str:
@@ -44,16 +38,26 @@ def snapshot_arn(region: str, snapshot_id: str) -> str:
     return f"arn:aws:ec2:{region}::snapshot/{snapshot_id}"
 
 
-def authorize(identity: Identity, action: str, resources: Sequence[str]) -> None:
-    """Return if the caller may do `action` (`ebs:PutSnapshotBlock`) to every one of `resources`.
+def authorize(principal: Principal, demands: Iterable[Demand], conditions: Conditions) -> None:
+    """Return if the caller may do all that is demanded, in the circumstances of this request.
 
     Raises:
-        AccessDeniedError: no policy allows it. The message names the caller, the action and the resource.
+        Denied: the first demand that no policy allows, or that one denies.
     """
-    if identity.is_root:
-        return
-    resource = resources[0] if resources else "*"
-    raise AccessDeniedError(
-        f"User: {identity.arn} is not authorized to perform: {action} on resource: {resource} "
-        f"because no identity-based policy allows the {action} action"
-    )
+    for demand in demands:
+        decision = decide(
+            Question(
+                principal=principal,
+                action=demand.action,
+                resource=demand.resource,
+                context=conditions.about(demand.snapshot_id),
+            )
+        )
+        if not decision.allowed:
+            raise Denied(denial(principal, demand.action, demand.resource, decision.because))
+
+
+def denial(principal: Principal, action: str, resource: str, because: str) -> str:
+    """Return the sentence of a refusal; an action without resources names none."""
+    on_what = "" if resource == EVERYTHING else f" on resource: {resource}"
+    return f"User: {principal.arn} is not authorized to perform: {action}{on_what} {because}"

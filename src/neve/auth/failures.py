@@ -1,4 +1,4 @@
-"""What a request that does not prove its origin is told (contract 1.5), and the same in EC2's words (9.1).
+"""What a request that does not prove its origin is told (contract 1.5), and the same as the other services say it.
 
 The sentences name the first thing that is wrong and echo nothing secret: no signature, no canonical
 request, no hint whether an access key exists.
@@ -6,12 +6,13 @@ request, no hint whether an access key exists.
 
 from typing import Final
 
-from neve.errors import CommonError, Ec2Error
+from neve.errors import CommonError, Ec2Error, KmsError, StsError
 
 INVALID_SIGNATURE: Final = "InvalidSignatureException"
 INCOMPLETE_SIGNATURE: Final = "IncompleteSignatureException"
 UNRECOGNIZED_CLIENT: Final = "UnrecognizedClientException"
 MISSING_TOKEN: Final = "MissingAuthenticationTokenException"  # noqa: S105 - an error code
+EXPIRED_TOKEN: Final = "ExpiredTokenException"  # noqa: S105 - an error code
 FORBIDDEN: Final = 403
 
 _MISMATCH: Final = (
@@ -19,6 +20,16 @@ _MISMATCH: Final = (
     "Access Key and signing method. Consult the service documentation for details."
 )
 _EC2_AUTH_FAILURE: Final = "AWS was not able to validate the provided access credentials"
+
+
+_STS_CODES: Final = {
+    INVALID_SIGNATURE: "SignatureDoesNotMatch",
+    INCOMPLETE_SIGNATURE: "IncompleteSignature",
+    UNRECOGNIZED_CLIENT: "InvalidClientTokenId",
+    MISSING_TOKEN: "MissingAuthenticationToken",
+    EXPIRED_TOKEN: "ExpiredToken",
+}
+"""STS API reference, "Common Errors"."""
 
 
 class OutOfTime(CommonError):
@@ -49,18 +60,35 @@ def mismatch() -> CommonError:
 
 
 def unrecognized() -> CommonError:
-    """No such access key, or a session token, which belongs to credentials we never issued."""
+    """No such access key, or a session token that is not the one of this key or no longer good for anything."""
     return CommonError(
         UNRECOGNIZED_CLIENT, FORBIDDEN, "The security token included in the request is invalid."
     )
+
+
+def expired() -> CommonError:
+    """The signature is right, and made with temporary credentials whose time is over."""
+    return CommonError(EXPIRED_TOKEN, FORBIDDEN, "The security token included in the request is expired")
 
 
 def as_ec2(error: CommonError) -> Ec2Error:
     """Return what the EC2 protocol says instead of an authentication failure (choice 74)."""
     if isinstance(error, OutOfTime):
         return Ec2Error("RequestExpired", f"Request has expired. {error.message}", status=400)
+    if error.code == EXPIRED_TOKEN:
+        return Ec2Error("RequestExpired", "Request has expired.", status=400)
     if error.code == MISSING_TOKEN:
         return Ec2Error("MissingAuthenticationToken", "Request is missing Authentication Token", status=401)
     if error.code == INCOMPLETE_SIGNATURE:
         return Ec2Error("AuthFailure", f"{_EC2_AUTH_FAILURE}: {error.message}", status=401)
     return Ec2Error("AuthFailure", _EC2_AUTH_FAILURE, status=401)
+
+
+def as_sts(error: CommonError) -> StsError:
+    """Return what STS says instead of an authentication failure."""
+    return StsError(_STS_CODES.get(error.code, error.code), error.message, status=error.status)
+
+
+def as_kms(error: CommonError) -> KmsError:
+    """Return what KMS says instead of an authentication failure: the same words, as a bad request (contract 10)."""
+    return KmsError(error.code, error.message)

@@ -34,6 +34,7 @@ _PRESIGNED_PARTS: Final = (
     "X-Amz-SignedHeaders",
 )
 _PRESIGNED_TOKEN: Final = "X-Amz-Security-Token"  # noqa: S105 - a parameter's name
+_TOKEN_HEADER: Final = "x-amz-security-token"  # noqa: S105 - a header's name
 PRESIGNED_PARAMETERS: Final = frozenset({*_PRESIGNED_PARTS, _PRESIGNED_TOKEN})
 
 
@@ -99,6 +100,8 @@ def read(head: RequestHead) -> Signature:
         raise failures.incomplete("A request must be signed once: by header or by query, not both.")
     if authorizations:
         return _from_header(authorizations[0], headers)
+    if _TOKEN_HEADER in headers:
+        raise failures.incomplete("A presigned request has its 'X-Amz-Security-Token' in the query.")
     return _from_query(parameters)
 
 
@@ -115,14 +118,16 @@ def _from_header(authorization: str, headers: canonical.HeaderValues) -> Signatu
         complaints.append("Authorization header requires existence of one 'X-Amz-Date' header.")
     if complaints or len(parts) != len(_AUTHORIZATION_PARTS):
         raise failures.incomplete(" ".join(complaints) or "Authorization header has unknown parts.")
-    tokens = headers.get("x-amz-security-token", [])
+    tokens = headers.get(_TOKEN_HEADER, [])
+    if len(tokens) > 1:
+        raise failures.incomplete("A request has one 'X-Amz-Security-Token' at most.")
     return _checked(
         credential=parts["Credential"],
         signed_headers=parts["SignedHeaders"],
         signature_hex=parts["Signature"],
         amz_date=dates[0].strip(" \t"),
         expires_s=None,
-        session_token=tokens[0] if tokens else None,
+        session_token=tokens[0].strip(" \t") if tokens else None,
     )
 
 

@@ -51,8 +51,10 @@ def verify(
 ) -> None:
     """Return if the holder of `secret` signed this head, for this service, now; raise otherwise.
 
-    `secret` is None for an unknown access key: the same work is done before it is refused, so that the time
-    of the answer does not tell known keys from unknown ones.
+    `secret` is None for an unknown access key, and for one whose session token is missing, superfluous or not its
+    own: whoever looks the secret up takes both from the claim. The same work is done before it is refused, so
+    that the time of the answer does not tell known keys from unknown ones. That the token belongs to the request
+    is proven by its signature here, as with every `x-amz-*` header and every parameter.
 
     Raises:
         CommonError: whatever is wrong first, in the words of contract 1.5.
@@ -70,7 +72,7 @@ def verify(
         text = string_to_sign(request, amz_date=claim.amz_date, region=region, service=service)
         expected = hmac.digest(key, text.encode(), "sha256").hex()
         matches |= hmac.compare_digest(expected.encode(), claim.signature_hex.encode())
-    if secret is None or claim.session_token is not None:
+    if secret is None:
         raise failures.unrecognized()
     if not matches:
         raise failures.mismatch()
@@ -85,6 +87,7 @@ def sign(
     service: str,
     now_ms: int,
     payload_hash: str = payload.EMPTY_BODY_HASH,
+    session_token: str | None = None,
 ) -> list[tuple[str, str]]:
     """Return the headers to add to a head so that `verify` accepts it. Every header it has gets signed.
 
@@ -92,6 +95,8 @@ def sign(
     """
     amz_date = signature.amz_date_text(now_ms)
     added = [("X-Amz-Date", amz_date)]
+    if session_token is not None:
+        added.append(("X-Amz-Security-Token", session_token))
     if payload_hash == payload.UNSIGNED_PAYLOAD:
         added.append(("X-Amz-Content-SHA256", payload_hash))
     headers = canonical.header_values(

@@ -15,7 +15,7 @@ class Principal:
     user_id: str
     """The account id for the root, `AIDA…` for a user: `aws:userid`."""
     user_name: str = ""
-    """Empty for the root."""
+    """Empty for the root. Of a federated session: whose permissions it has at most."""
     policies: tuple[Policy, ...] = ()
     """Identity-based policies. The root has none and needs none."""
     session_policy: Policy | None = None
@@ -37,6 +37,16 @@ def root_arn(account_id: AccountId) -> str:
 def user_arn(account_id: AccountId, user_name: str) -> str:
     """Return the name of a user."""
     return f"arn:aws:iam::{account_id}:user/{user_name}"
+
+
+def federated_arn(account_id: AccountId, name: str) -> str:
+    """Return the name of a session that was made for somebody the account does not know."""
+    return f"arn:aws:sts::{account_id}:federated-user/{name}"
+
+
+def federated_user_id(account_id: AccountId, name: str) -> str:
+    """Return the same session's `aws:userid`."""
+    return f"{account_id}:{name}"
 
 
 def root_principal(account_id: AccountId) -> Principal:

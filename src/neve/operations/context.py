@@ -7,6 +7,7 @@ from neve.clock import Clock, Entropy
 from neve.domain.identities import AccountId
 from neve.domain.policies.evaluation import RequestContext
 from neve.domain.principals import Principal
+from neve.domain.sessions import SessionMint
 from neve.domain.tokens import TokenMint
 from neve.limits import Limits
 from neve.storage.chunk_store import ChunkStore
@@ -43,6 +44,7 @@ class Context:
     keyring: ManagedKeys | None
     """The same, where that is us: what the KMS operations work on. None where somebody else's KMS keeps the keys."""
     tokens: TokenMint
+    sessions: SessionMint
     wake_sealer: Callable[[], None]
     """Tells the background work that a completion was accepted."""
 

@@ -1,14 +1,18 @@
-"""Every operation served here: its function, its IAM action and what that action is asked about.
+"""Every operation served here: its function, what it demands, and what policies may ask about what it brings.
 
 The table is the whole list: a request type without a row is answered as an invariant's failure, never served.
+Operations that touch KMS keys ask about those themselves, since key policies and grants have a say there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from neve.auth.authorization import NO_PARENT
-from neve.messages import ebs, ec2
+from neve.auth.authorization import NO_PARENT, Demand, snapshot_arn
+from neve.auth.conditions import Value, of_tags
+from neve.domain.identities import AccountId
+from neve.domain.principals import federated_arn
+from neve.messages import ebs, ec2, sts
 from neve.operations.context import Caller, Context
 from neve.operations.ebs.complete_snapshot import complete_snapshot
 from neve.operations.ebs.get_snapshot_block import get_snapshot_block
@@ -21,6 +25,10 @@ from neve.operations.ec2.delete_snapshot import delete_snapshot
 from neve.operations.ec2.delete_tags import delete_tags
 from neve.operations.ec2.describe_snapshots import describe_snapshots
 from neve.operations.ec2.describe_tags import describe_tags
+from neve.operations.sts.assume_role import assume_role
+from neve.operations.sts.get_caller_identity import get_caller_identity
+from neve.operations.sts.get_federation_token import get_federation_token
+from neve.operations.sts.get_session_token import get_session_token
 
 Request = Any
 """One of the request messages; each row of the table takes its own."""
@@ -31,64 +39,137 @@ _SNAPSHOT_ID_CHARS_MAX: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a request is made: what names of resources are made of."""
+
+    region: str
+    account_id: AccountId
+
+
+Demands = Callable[[Request, Place], Sequence[Demand]]
+
+
+def _no_conditions(_request: Request, _place: Place) -> Mapping[str, Value]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """One API operation."""
 
     function: Callable[[Context, Caller, Request], Any]
-    demands: Callable[[Request], Sequence[tuple[str, str]]]
-    """What must be allowed: IAM actions, each with the snapshot id its resource names (contract 11)."""
+    demands: Demands
+    """What must be allowed before it begins (contract 11)."""
+    conditions: Callable[[Request, Place], Mapping[str, Value]] = _no_conditions
+    """Condition keys about what the request brings."""
 
 
-def _start_demands(request: ebs.StartSnapshotRequest) -> list[tuple[str, str]]:
-    demands = [("ebs:StartSnapshot", request.parent_snapshot_id or NO_PARENT)]
+# --- what is demanded
+
+
+def nothing(_request: Request, _place: Place) -> Sequence[Demand]:
+    """Demand nothing here: whoever is who they say may ask, or the operation asks policies itself."""
+    return ()
+
+
+def on_its_snapshot(action: str) -> Demands:
+    """Demand an action on the snapshot that the request names."""
+    return lambda request, place: [_on_snapshot(action, place, request.snapshot_id)]
+
+
+def on_everything(action: str) -> Demands:
+    """Demand an action that has no resources (contract 11: no resource level)."""
+    return lambda _request, _place: [Demand(action=action)]
+
+
+def on_each_resource(action: str) -> Demands:
+    """Demand an action on every snapshot of the request's `resources`."""
+    return lambda request, place: [_on_snapshot(action, place, resource) for resource in request.resources]
+
+
+def _on_snapshot(action: str, place: Place, snapshot_id: str) -> Demand:
+    return Demand(action=action, resource=snapshot_arn(place.region, snapshot_id), snapshot_id=snapshot_id)
+
+
+def _start_demands(request: ebs.StartSnapshotRequest, place: Place) -> list[Demand]:
+    parent = request.parent_snapshot_id
+    if parent is None:
+        null = snapshot_arn(place.region, NO_PARENT)
+        demands = [Demand(action="ebs:StartSnapshot", resource=null)]
+    else:
+        demands = [_on_snapshot("ebs:StartSnapshot", place, parent)]
     if request.tags:
-        demands.append(("ec2:CreateTags", _ANY_SNAPSHOT))
+        every = snapshot_arn(place.region, _ANY_SNAPSHOT)
+        demands.append(Demand(action="ec2:CreateTags", resource=every))
     return demands
 
 
-def _on_its_snapshot(action: str) -> Callable[[Request], Sequence[tuple[str, str]]]:
-    return lambda request: [(action, request.snapshot_id)]
+def _changed_blocks_demands(request: ebs.ListChangedBlocksRequest, place: Place) -> list[Demand]:
+    both = (request.first_snapshot_id, request.second_snapshot_id)
+    return [
+        _on_snapshot("ebs:ListChangedBlocks", place, snapshot_id)
+        for snapshot_id in both
+        if snapshot_id is not None
+    ]
 
 
-def _on_all(action: str) -> Callable[[Request], Sequence[tuple[str, str]]]:
-    return lambda _request: [(action, _ANY_SNAPSHOT)]
+def _federation_demands(request: sts.GetFederationTokenRequest, place: Place) -> list[Demand]:
+    return [Demand(action="sts:GetFederationToken", resource=federated_arn(place.account_id, request.name))]
 
 
-def _on_each_resource(action: str) -> Callable[[Request], Sequence[tuple[str, str]]]:
-    return lambda request: [(action, resource) for resource in request.resources]
+# --- what the request brings
+
+
+def _start_conditions(request: ebs.StartSnapshotRequest, place: Place) -> Mapping[str, Value]:
+    conditions = of_tags([(tag.key, tag.value) for tag in request.tags or ()])
+    conditions["ebs:volumesize"] = (str(request.volume_size),)
+    if request.description is not None:
+        conditions["ebs:description"] = (request.description,)
+    if request.parent_snapshot_id is not None:
+        conditions["ebs:parentsnapshot"] = (snapshot_arn(place.region, request.parent_snapshot_id),)
+    return conditions
+
+
+def _tags_conditions(
+    request: ec2.CreateTagsRequest | ec2.DeleteTagsRequest, _place: Place
+) -> Mapping[str, Value]:
+    return of_tags([(tag.key, tag.value) for tag in request.tags])
 
 
 OPERATIONS: Final[Mapping[type, Operation]] = {
-    ebs.StartSnapshotRequest: Operation(function=start_snapshot, demands=_start_demands),
+    ebs.StartSnapshotRequest: Operation(
+        function=start_snapshot, demands=_start_demands, conditions=_start_conditions
+    ),
     ebs.PutSnapshotBlockRequest: Operation(
-        function=put_snapshot_block, demands=_on_its_snapshot("ebs:PutSnapshotBlock")
+        function=put_snapshot_block, demands=on_its_snapshot("ebs:PutSnapshotBlock")
     ),
     ebs.CompleteSnapshotRequest: Operation(
-        function=complete_snapshot, demands=_on_its_snapshot("ebs:CompleteSnapshot")
+        function=complete_snapshot, demands=on_its_snapshot("ebs:CompleteSnapshot")
     ),
     ebs.ListSnapshotBlocksRequest: Operation(
-        function=list_snapshot_blocks, demands=_on_its_snapshot("ebs:ListSnapshotBlocks")
+        function=list_snapshot_blocks, demands=on_its_snapshot("ebs:ListSnapshotBlocks")
     ),
-    ebs.ListChangedBlocksRequest: Operation(
-        function=list_changed_blocks,
-        demands=lambda request: [
-            ("ebs:ListChangedBlocks", snapshot_id)
-            for snapshot_id in (request.first_snapshot_id, request.second_snapshot_id)
-            if snapshot_id is not None
-        ],
-    ),
+    ebs.ListChangedBlocksRequest: Operation(function=list_changed_blocks, demands=_changed_blocks_demands),
     ebs.GetSnapshotBlockRequest: Operation(
-        function=get_snapshot_block, demands=_on_its_snapshot("ebs:GetSnapshotBlock")
+        function=get_snapshot_block, demands=on_its_snapshot("ebs:GetSnapshotBlock")
     ),
     ec2.DescribeSnapshotsRequest: Operation(
-        function=describe_snapshots, demands=_on_all("ec2:DescribeSnapshots")
+        function=describe_snapshots, demands=on_everything("ec2:DescribeSnapshots")
     ),
     ec2.DeleteSnapshotRequest: Operation(
-        function=delete_snapshot, demands=_on_its_snapshot("ec2:DeleteSnapshot")
+        function=delete_snapshot, demands=on_its_snapshot("ec2:DeleteSnapshot")
     ),
-    ec2.CreateTagsRequest: Operation(function=create_tags, demands=_on_each_resource("ec2:CreateTags")),
-    ec2.DeleteTagsRequest: Operation(function=delete_tags, demands=_on_each_resource("ec2:DeleteTags")),
-    ec2.DescribeTagsRequest: Operation(function=describe_tags, demands=_on_all("ec2:DescribeTags")),
+    ec2.CreateTagsRequest: Operation(
+        function=create_tags, demands=on_each_resource("ec2:CreateTags"), conditions=_tags_conditions
+    ),
+    ec2.DeleteTagsRequest: Operation(
+        function=delete_tags, demands=on_each_resource("ec2:DeleteTags"), conditions=_tags_conditions
+    ),
+    ec2.DescribeTagsRequest: Operation(function=describe_tags, demands=on_everything("ec2:DescribeTags")),
+    sts.GetCallerIdentityRequest: Operation(function=get_caller_identity, demands=nothing),
+    sts.GetSessionTokenRequest: Operation(function=get_session_token, demands=nothing),
+    sts.GetFederationTokenRequest: Operation(function=get_federation_token, demands=_federation_demands),
+    sts.AssumeRoleRequest: Operation(function=assume_role, demands=nothing),
 }
 
 

@@ -2,6 +2,8 @@
 
     who? (auth) ─▶ what? (wire) ─▶ allowed? (auth) ─▶ not too often? (rates) ─▶ operation ─▶ answer ─▶ one log line
 
+What is done differently for each service stands in `protocols`; what each operation demands, in `operations`.
+
 A block's body is read between the fourth step and the fifth, so that nobody can make us hold half a MiB who did
 not prove who they are; every other body is small, and its hash is part of the signature, so it is read first.
 Whatever goes wrong on the way becomes the error of the protocol that was spoken; what is nobody's fault but ours
@@ -9,38 +11,41 @@ is reported with its trace and answered without it.
 """
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
-from neve.auth import failures, payload, signature, sigv4
-from neve.auth.authorization import Identity, authorize, snapshot_arn
+from neve.auth import conditions, payload, signature, sigv4
+from neve.auth.authorization import Denied, authorize
+from neve.auth.conditions import Conditions
+from neve.domain.identities import SnapshotId
 from neve.domain.rates import RateLimiter
 from neve.errors import (
     CommonError,
     EbsError,
     InvariantError,
+    KmsError,
     Overloaded,
     RequestError,
+    SnapshotNotFound,
     StoreError,
     ValidationError,
     ValidationReason,
 )
 from neve.events import Report, RequestAnswered, RequestFailed, trace_of
-from neve.messages import ebs, ec2
 from neve.messages.ebs import PutSnapshotBlockRequest
 from neve.messages.http import RequestHead, Response
 from neve.operations.context import Caller, Context
 from neve.operations.ebs.answers import invalid_parameter
 from neve.server.bodies import BodyFault
 from neve.server.credentials import Credentials
-from neve.server.operations import OPERATIONS, snapshot_id_of
-from neve.wire import ec2query, ec2xml, restjson_requests, restjson_responses
+from neve.server.operations import OPERATIONS, Place, snapshot_id_of
+from neve.server.protocols import PROTOCOLS, Protocol
+from neve.wire import restjson_requests
 from neve.wire.routes import Route, Service, route
 
-_EC2_SERVER: Final = ("Server", "AmazonEC2")
-"""Contract 9.1."""
 _BODY_FAULTS: Final = {
     BodyFault.ENDED_EARLY: ("MalformedHttpRequestException", 400, "The request body ended early."),
     BodyFault.MALFORMED: ("MalformedHttpRequestException", 400, "The request body is malformed."),
@@ -59,8 +64,9 @@ class Rules:
     clock_skew_ec2_s: int = sigv4.EC2_SKEW_S
 
     def skew_s(self, service: Service) -> int:
-        """Return how far a signature's time may be from ours."""
-        return self.clock_skew_ec2_s if service is Service.EC2 else self.clock_skew_ebs_s
+        """Return how far a signature's time may be from ours: JSON services have less patience (contract 1.5)."""
+        patient = service in {Service.EC2, Service.STS}
+        return self.clock_skew_ec2_s if patient else self.clock_skew_ebs_s
 
 
 class Pipeline:
@@ -108,7 +114,7 @@ class Exchange:
         self._misrouted: RequestError | None = None
         self._operation = ""
         self._snapshot_id = ""
-        self._identity: Identity | None = None
+        self._caller: Caller | None = None
         self._block: PutSnapshotBlockRequest | None = None
         self._payload_hash = ""
         self._body_bytes = 0
@@ -129,9 +135,7 @@ class Exchange:
     def body_bytes_max(self) -> int:
         """The largest body there may be."""
         limits = self._context.limits
-        if self.carries_block:
-            return limits.block_bytes
-        return limits.form_body_bytes_max if self._is_ec2 else limits.json_body_bytes_max
+        return limits.block_bytes if self.carries_block else self._protocol.body_bytes_max(limits)
 
     def admit(self) -> Response | None:
         """Take a block's request as far as its head goes; return the answer if that is a refusal already."""
@@ -178,10 +182,9 @@ class Exchange:
                     trace="" if isinstance(error, StoreError) else trace_of(error),
                 )
             )
-        encode_error = ec2xml.encode_error if self._is_ec2 else restjson_responses.encode_error
         reason = error.reason if isinstance(error, EbsError) else None
         return self._finished(
-            encode_error(error, self.request_id),
+            self._protocol.encode_error(error, self.request_id),
             error_code=error.code if isinstance(error, RequestError) else type(error).__name__,
             reason=reason or "",
         )
@@ -189,94 +192,116 @@ class Exchange:
     # --- the steps
 
     @property
-    def _is_ec2(self) -> bool:
-        return self._route is not None and self._route.service is Service.EC2
+    def _service(self) -> Service:
+        return Service.EBS if self._route is None else self._route.service
+
+    @property
+    def _protocol(self) -> Protocol:
+        return PROTOCOLS[self._service]
 
     def _admit_block(self) -> None:
         assert self._route is not None
         claim = signature.read(self._head)
         declared = payload.declared_hash(self._head, unsigned_payload_allowed=True)
         self._payload_hash = declared or payload.presumed_hash(self._head)
-        identity = self._authenticate(claim, self._payload_hash)
+        caller = self._authenticate(claim, self._payload_hash)
         block = restjson_requests.decode_put_head(self._route, self._head)
-        self._allow(identity, block)
+        self._allow(caller, block)
         self._block = block
 
     def _answer_block(self, body: bytes) -> Response:
         assert self._block is not None
-        assert self._identity is not None
         if not payload.vouched_by_checksum(self._head, self._payload_hash):
             payload.require_body(self._payload_hash, body)
-        return self._operate(self._identity, replace(self._block, block_data=body))
+        return self._operate(replace(self._block, block_data=body))
 
     def _answer_whole(self, body: bytes) -> Response:
         assert self._route is not None
-        identity = self._authenticate_whole(body)
-        request: ebs.EbsRequest | ec2.Ec2Request
-        if self._is_ec2:
-            self._operation, request = ec2query.decode(self._head, body)
-        else:
-            request = restjson_requests.decode(self._route, self._head, body)
-        self._allow(identity, request)
-        return self._operate(identity, request)
+        caller = self._authenticate_whole(body)
+        if self._service is Service.KMS and self._context.keyring is None:
+            raise KmsError(
+                "UnsupportedOperationException",
+                f"Keys are kept by {self._context.keys.name} here: make, change and use them there.",
+            )
+        self._operation, request = self._protocol.decode(self._route, self._head, body)
+        self._allow(caller, request)
+        return self._operate(request)
 
-    def _authenticate_whole(self, body: bytes) -> Identity:
+    def _authenticate_whole(self, body: bytes) -> Caller:
         try:
             claim = signature.read(self._head)
             declared = payload.declared_hash(self._head, unsigned_payload_allowed=False)
-            identity = self._authenticate(claim, declared or payload.body_hash(body))
+            caller = self._authenticate(claim, declared or payload.body_hash(body))
             if declared is not None:
                 payload.require_body(declared, body)
         except CommonError as error:
-            raise failures.as_ec2(error) if self._is_ec2 else error from None
-        return identity
+            raise self._protocol.unproven(error) from None
+        return caller
 
-    def _authenticate(self, claim: signature.Signature, payload_hash: str) -> Identity:
-        rules = self._pipeline.rules
-        service = Service.EC2 if self._is_ec2 else Service.EBS
-        credential = self._pipeline.credentials.find(claim.access_key_id)
+    def _authenticate(self, claim: signature.Signature, payload_hash: str) -> Caller:
+        rules, credentials = self._pipeline.rules, self._pipeline.credentials
+        now_ms = self._context.clock.now_ms()
+        credential = credentials.find(claim.access_key_id, claim.session_token, now_ms=now_ms)
         sigv4.verify(
             self._head,
             claim,
             None if credential is None else credential.secret,
             payload_hash=payload_hash,
             region=rules.region,
-            service=service,
-            now_ms=self._context.clock.now_ms(),
-            skew_s=rules.skew_s(service),
+            service=self._service,
+            now_ms=now_ms,
+            skew_s=rules.skew_s(self._service),
         )
         if credential is None:
             raise InvariantError("a signature was accepted for an access key nobody has")
-        self._identity = credential.identity
-        return credential.identity
+        principal = credentials.principal(credential, now_ms=now_ms)
+        self._caller = Caller(
+            principal=principal,
+            access_key_id=claim.access_key_id,
+            context=conditions.of_request(self._head, principal, region=rules.region, now_ms=now_ms),
+        )
+        return self._caller
 
-    def _allow(self, identity: Identity, request: ebs.EbsRequest | ec2.Ec2Request) -> None:
+    def _allow(self, caller: Caller, request: Any) -> None:
+        operation = OPERATIONS[type(request)]
+        place = Place(region=self._pipeline.rules.region, account_id=caller.account_id)
+        keys = {**caller.context, **operation.conditions(request, place)}
+        self._caller = replace(caller, context=keys)
         self._snapshot_id = snapshot_id_of(request)
-        for action, snapshot_id in OPERATIONS[type(request)].demands(request):
-            authorize(identity, action, [snapshot_arn(self._pipeline.rules.region, snapshot_id)])
+        try:
+            authorize(caller.principal, operation.demands(request, place), Conditions(keys, self._tags_of))
+        except Denied as denied:
+            raise self._protocol.denied(str(denied)) from None
         self._pipeline.limiter.check(
-            identity.account_id,
+            caller.account_id,
             self._operation,
             self._snapshot_id or None,
             self._context.clock.monotonic_s(),
         )
 
-    def _operate(self, identity: Identity, request: ebs.EbsRequest | ec2.Ec2Request) -> Response:
-        caller = Caller(account_id=identity.account_id, access_key_id=identity.access_key_id)
-        response = OPERATIONS[type(request)].function(self._context, caller, request)
+    def _tags_of(self, snapshot_id: str) -> Mapping[str, str]:
+        """Return a snapshot's tags, if it is the caller's own: what is shared is shared without them."""
+        assert self._caller is not None
+        try:
+            return self._context.metadata.snapshot(self._caller.account_id, SnapshotId(snapshot_id)).tags
+        except SnapshotNotFound:
+            return {}
+
+    def _operate(self, request: Any) -> Response:
+        assert self._caller is not None
+        response = OPERATIONS[type(request)].function(self._context, self._caller, request)
         self._snapshot_id = self._snapshot_id or snapshot_id_of(response)
-        if self._is_ec2:
-            return ec2xml.encode(self._operation, response, self.request_id)
-        return restjson_responses.encode(response, self.request_id)
+        return self._protocol.encode(self._operation, response, self.request_id)
 
     def _finished(self, response: Response, *, error_code: str = "", reason: str = "") -> Response:
         clock = self._context.clock
-        identity = self._identity
+        caller = self._caller
         self._pipeline.report(
             RequestAnswered(
                 request_id=self.request_id,
-                account_id="" if identity is None else identity.account_id,
-                access_key_id="" if identity is None else identity.access_key_id,
+                account_id="" if caller is None else caller.account_id,
+                access_key_id="" if caller is None else caller.access_key_id,
+                principal="" if caller is None else caller.principal.arn,
                 service="" if self._route is None else self._route.service,
                 operation=self._operation,
                 snapshot_id=self._snapshot_id,
@@ -289,7 +314,7 @@ class Exchange:
                 peer=self._head.peer,
             )
         )
-        return dated(response, clock.now_ms(), *([_EC2_SERVER] if self._is_ec2 else []))
+        return dated(response, clock.now_ms(), *self._protocol.headers)
 
 
 def dated(response: Response, now_ms: int, *more: tuple[str, str]) -> Response:

@@ -1,7 +1,12 @@
 """Which operation a request asks for, told from its method and its path as received (contract 1.2).
 
-One port serves EBS, under `/snapshots`, and EC2, at `/` (contract 0.1, rule 1). Segments are split before they
-are decoded, so that an encoded slash stays inside its segment; a literal segment must be written literally.
+One port serves EBS, under `/snapshots`, and at `/` what has no paths (contract 0.1, rule 1): KMS, whose header
+names the operation, and EC2 and STS, which speak one protocol and differ by whom the signature is for. Segments
+are split before they are decoded, so that an encoded slash stays inside its segment; a literal segment must be
+written literally.
+
+A scope is believed here before it is proven: `sigv4.verify` refuses what was not signed for the service that this
+module chose.
 """
 
 import re
@@ -16,6 +21,9 @@ from neve.wire import percent
 
 _TARGET: Final = re.compile(r"/[!\"$-~]*", re.ASCII)
 """Origin form: printable ASCII without blanks and without the `#` of a fragment."""
+_SCOPED_FOR_STS: Final = re.compile(r"Credential=(?:[^/,]*/){3}sts/", re.ASCII)
+_CREDENTIAL_FOR_STS: Final = re.compile(r"(?:[^/]*/){3}sts/.*", re.ASCII)
+_KMS_TARGET: Final = re.compile(r"TrentService\.([A-Za-z0-9]{1,64})", re.ASCII)
 
 
 class Service(StrEnum):
@@ -23,6 +31,8 @@ class Service(StrEnum):
 
     EBS = "ebs"
     EC2 = "ec2"
+    KMS = "kms"
+    STS = "sts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +41,7 @@ class Route:
 
     service: Service
     operation: str = ""
-    """Empty for EC2, whose action stands among the parameters (`ec2query.decode`)."""
+    """Empty for EC2 and STS, whose action stands among the parameters."""
     path_parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -111,7 +121,7 @@ def route(head: RequestHead, *, base_path: str = "") -> Route:
         raise _unknown()
     path = path[len(base_path) :]
     if path in {"", "/"}:
-        return _ec2_route(head)
+        return _route_without_path(head)
     segments = path.split("/")
     if segments.pop(0):
         raise _unknown()
@@ -123,12 +133,26 @@ def route(head: RequestHead, *, base_path: str = "") -> Route:
     raise _unknown()
 
 
-def _ec2_route(head: RequestHead) -> Route:
-    # A target header makes it the JSON protocol of another service at the same path.
-    is_form = head.method == "POST" and not head.values("x-amz-target")
-    if is_form or (head.method == "GET" and "Action" in percent.query_values(head.raw_query)):
-        return Route(service=Service.EC2)
+def _route_without_path(head: RequestHead) -> Route:
+    # A target header makes it the JSON protocol of a service that is told by it.
+    if targets := head.values("x-amz-target"):
+        named = _KMS_TARGET.fullmatch(targets[0].strip(" \t"))
+        if head.method != "POST" or len(targets) > 1 or named is None:
+            raise _unknown()
+        return Route(service=Service.KMS, operation=named[1])
+    if head.method == "POST":
+        return Route(service=_query_service(head, percent.query_values(head.raw_query)))
+    parameters = percent.query_values(head.raw_query)
+    if head.method == "GET" and "Action" in parameters:
+        return Route(service=_query_service(head, parameters))
     raise _unknown()
+
+
+def _query_service(head: RequestHead, parameters: Mapping[str, list[str]]) -> Service:
+    """Return whom a request of the query protocol is signed for: STS, or else EC2, which refuses what is not."""
+    by_header = any(_SCOPED_FOR_STS.search(value) for value in head.values("authorization"))
+    by_query = any(_CREDENTIAL_FOR_STS.fullmatch(value) for value in parameters.get("X-Amz-Credential", ()))
+    return Service.STS if by_header or by_query else Service.EC2
 
 
 def _unknown() -> CommonError:

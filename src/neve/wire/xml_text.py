@@ -1,0 +1,27 @@
+"""Text as XML carries it.
+
+What XML 1.0 cannot carry (most control characters) becomes U+FFFD: a changed character in one value is better than
+an answer no client can parse.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
+
+_UNCARRIED: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
+"""A bare carriage return would reach the reader as a line feed."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def element(name: str, text: str) -> str:
+    """Return an element that holds nothing but text."""
+    return f"<{name}>{_UNCARRIED.sub(chr(0xFFFD), text).translate(_ESCAPES)}</{name}>"
+
+
+def time_text(time_ms: int) -> str:
+    """Return a moment as ISO 8601, UTC, with milliseconds (contract 9.1)."""
+    moment = _EPOCH + timedelta(milliseconds=time_ms)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"
