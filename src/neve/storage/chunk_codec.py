@@ -3,7 +3,8 @@
     encode   content ─▶ one zstd frame if that is smaller, the content itself if not
     decode   stored bytes ─▶ content of exactly the length on record, or ChunkDamaged
 
-It knows no keys: that the content is the right one is for the caller to see from the chunk id. It does see
+It knows no keys: chunks of encrypted domains are sealed after they are encoded (`chunk_cipher`), and that the
+content is the right one is for the caller to see from the chunk id. It does see
 to it that what leaves here can come back (a frame is opened and compared before anybody may acknowledge
 it: compressors have had bugs), and that what comes back cannot be larger than what was asked for.
 
@@ -22,16 +23,19 @@ from neve.stores.metadata.contract import Encoding
 PLAIN_BYTES_MAX = 16 * limits.MIB
 """Part of the format: no chunk's content is longer. A record that says more is damaged."""
 
+SEALED_OVERHEAD_BYTES = 32
+"""Part of the format: how much longer a chunk is once it is sealed, whatever it holds."""
+
 _WINDOW_BYTES_MIN = 1024
 """RFC 8878, 3.1.1.1.2: the smallest window a frame can name, even if its content is shorter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """A chunk as it will be stored, and the length it will have again."""
+    """A chunk as it will be stored or was found, and the length it will have again."""
 
     encoding: Encoding
-    data: bytes = field(repr=False)
+    data: bytes | memoryview = field(repr=False)
     plain_bytes: int
 
 
@@ -95,6 +99,8 @@ def decode(encoding: int, data: bytes | memoryview, plain_bytes: int) -> bytes:
             return bytes(data)
         case Encoding.ZSTD:
             return _decompress(data, plain_bytes)
+        case Encoding.SEALED_RAW | Encoding.SEALED_ZSTD:
+            raise ChunkDamaged("a sealed chunk is where an opened one should be")
         case _:
             raise ChunkDamaged(f"a chunk has the encoding {encoding}, which this version does not know")
 

@@ -1,6 +1,6 @@
 """Reading chunks: where is it, read it, open it, prove it.
 
-    chunk id ─▶ chunk row ─▶ one ranged read ─▶ decode ─▶ SHA-256 ─▶ does it have this id? ─▶ content
+    chunk id ─▶ chunk row ─▶ one ranged read ─▶ open ─▶ decode ─▶ SHA-256 ─▶ does it have this id? ─▶ content
 
 A wrong byte is never returned: what cannot be proven right is an error, a report, and a mark that bars the
 chunk from deduplication, so that the next upload of the same content heals every snapshot that uses it.
@@ -23,7 +23,7 @@ from neve.domain.blocks import (
 from neve.domain.identities import DomainKey
 from neve.errors import ChunkDamaged, ChunkMissing, SegmentMissing, StoreError
 from neve.limits import KIB, MIB, Limits
-from neve.storage.chunk_codec import ChunkCodec
+from neve.storage.chunk_codec import ChunkCodec, Encoded
 from neve.storage.domains import OpenDomain
 from neve.stores.metadata.contract import ChunkRecord, MetadataStore
 from neve.stores.segments.contract import SegmentStore
@@ -65,9 +65,12 @@ class ChunkStore:
     def read(self, domain: OpenDomain, chunk_id: ChunkId) -> Content:
         """Return the content of a chunk, proven to be what its id says.
 
+        A block of an encrypted domain needs one that comes from `Domains.with_content`.
+
         Raises:
             ChunkMissing, SegmentMissing, ChunkDamaged: it is lost or wrong. Reported; never data.
             StoreUnavailable: it could not be read this time.
+            KmsError: the KMS key does not give the data key it was sealed under.
         """
         if chunk_id == ZERO_CHUNK_ID:
             return self._zero
@@ -144,7 +147,9 @@ class ChunkStore:
         return self._proven(domain, record, stored)
 
     def _proven(self, domain: OpenDomain, record: ChunkRecord, stored: bytes) -> Content:
-        data = self._codec.decode(record.encoding, stored, record.plain_bytes)
+        found = Encoded(encoding=record.encoding, data=stored, plain_bytes=record.plain_bytes)
+        opened = domain.cipher_for(record.kind).open(record.chunk_id, record.kind, found)
+        data = self._codec.decode(opened.encoding, opened.data, record.plain_bytes)
         content = Content(data=data, digest=digest(data))
         if domain.chunk_id(content.digest) != record.chunk_id:
             raise ChunkDamaged(

@@ -1,6 +1,6 @@
 """Group commit: many writers, one durable write and one transaction for all of them.
 
-    put_block ─▶ prepare (zero? hit? else encode, in the caller's thread) ─▶ queue ─▶ wait
+    put_block ─▶ prepare (zero? hit? else encode and seal, in the caller's thread) ─▶ queue ─▶ wait
     flusher   ─▶ take all that waits ─▶ one segment, durable ─▶ one transaction ─▶ wake everybody
 
 There are no timers. While one batch is on its way the next one fills, so that the time a flush takes is the
@@ -31,7 +31,7 @@ from neve.errors import (
 )
 from neve.limits import Limits
 from neve.processors import Processors
-from neve.storage.chunk_codec import ChunkCodec, Encoded
+from neve.storage.chunk_codec import ChunkCodec
 from neve.storage.domains import OpenDomain
 from neve.storage.segment_format import SegmentEntry, build
 from neve.stores.metadata.contract import (
@@ -138,7 +138,8 @@ class Committer:
     ) -> None:
         """Make one block of a pending snapshot durable; `digest` is SHA-256 of `content`.
 
-        Repeating it changes nothing; other content replaces the block.
+        The blocks of an encrypted domain need one that comes from `Domains.with_content`. Repeating it changes
+        nothing; other content replaces the block.
 
         Raises:
             SnapshotNotFound: deleted, in error or past its deadline.
@@ -151,7 +152,7 @@ class Committer:
             snapshot_key=snapshot.key,
             block_index=index,
             chunk_id=ZERO_CHUNK_ID if is_zero else domain.chunk_id(digest),
-            digest=digest,
+            digest=domain.mask(digest),
         )
         for attempt in range(_ATTEMPTS_MAX):
             chunk = None
@@ -184,15 +185,9 @@ class Committer:
             entries = []
             for chunk_id, content in missing:
                 hit = attempt == 0 and chunk_id in stored
-                encoded = None if hit else self._codec.encode(content)
+                chunk = None if hit else self._sealed(domain, chunk_id, ChunkKind.NODE, content)
                 hold = NodeHold(domain_key=domain.key, snapshot_key=snapshot_key, chunk_id=chunk_id)
-                entries.append(
-                    _Entry(
-                        write=hold,
-                        chunk=_segment_entry(domain, chunk_id, ChunkKind.NODE, encoded),
-                        plain_bytes=len(content),
-                    )
-                )
+                entries.append(_Entry(write=hold, chunk=chunk, plain_bytes=len(content)))
             self._submit(entries)
             outcomes = [self._wait(entry) for entry in entries]
             if any(o in {WriteOutcome.SNAPSHOT_NOT_FOUND, WriteOutcome.SNAPSHOT_SEALED} for o in outcomes):
@@ -235,7 +230,12 @@ class Committer:
     ) -> SegmentEntry | None:
         if attempt == 0 and self._metadata.stored(domain.key, [chunk_id]):
             return None
-        return _segment_entry(domain, chunk_id, ChunkKind.BLOCK, self._codec.encode(content))
+        return self._sealed(domain, chunk_id, ChunkKind.BLOCK, content)
+
+    def _sealed(self, domain: OpenDomain, chunk_id: ChunkId, kind: ChunkKind, content: bytes) -> SegmentEntry:
+        """Return content as it will stand in a segment; it was opened again and compared."""
+        encoded = domain.cipher_for(kind).seal(chunk_id, kind, self._codec.encode(content))
+        return SegmentEntry(domain_uid=domain.uid, chunk_id=chunk_id, kind=kind, encoded=encoded)
 
     def _submit(self, entries: Sequence[_Entry]) -> None:
         with self._lock:
@@ -372,11 +372,3 @@ class Committer:
             )
             counts["plain_bytes"] += sum(entry.plain_bytes for entry in entries)
             counts["stored_bytes"] += sum(record.stored_bytes for record in batch.chunks)
-
-
-def _segment_entry(
-    domain: OpenDomain, chunk_id: ChunkId, kind: ChunkKind, encoded: Encoded | None
-) -> SegmentEntry | None:
-    if encoded is None:
-        return None
-    return SegmentEntry(domain_uid=domain.uid, chunk_id=chunk_id, kind=kind, encoded=encoded)

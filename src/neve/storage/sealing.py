@@ -4,7 +4,7 @@
 
 Everything streams in index order: memory is bounded by `Limits.seal_rows_max`, whatever the snapshot's size.
 It may be killed at any instant and started again: the snapshot stays sealing until the last transaction, the
-rows stay as they are, and nodes stored twice are one chunk.
+rows stay as they are, and nodes stored twice are one chunk. It needs no KMS key: a disabled one stops no completion.
 """
 
 from collections.abc import Iterator
@@ -56,25 +56,25 @@ class Sealer:
         Raises:
             StoreError: it stays sealing; call again. StoreUnavailable if it was interrupted.
         """
-        mismatch = self._mismatch(snapshot)
+        domain = self._domains.by_key(snapshot.domain_key)
+        mismatch = self._mismatch(snapshot, domain)
         if mismatch:
             self._metadata.fail_completion(snapshot.key, mismatch, now_ms=self._clock.now_ms())
             return
-        domain = self._domains.by_key(snapshot.domain_key)
         nodes = _NodeWriter(domain, snapshot.key, self._committer)
         merged = self._merge(snapshot, domain, nodes)
         if nodes.flush():
             sealed = Sealed(root=merged.root, block_count=snapshot.base_block_count + merged.blocks_added)
             self._metadata.finish_completion(snapshot.key, sealed, now_ms=self._clock.now_ms())
 
-    def _mismatch(self, snapshot: Snapshot) -> str:
+    def _mismatch(self, snapshot: Snapshot, domain: OpenDomain) -> str:
         """Return the message of what is wrong with the claim, empty if nothing is (contract 5.2)."""
         claim = snapshot.claim
         assert claim is not None, "a sealing snapshot has a claim"
         if claim.aggregate is not None:
             aggregate = LinearAggregate()
             for row in self._rows(snapshot.key):
-                aggregate.add(row.digest)
+                aggregate.add(domain.unmask(row.digest))
             if aggregate.digest() != claim.aggregate:
                 return MESSAGE_CHECKSUM
         if self._metadata.block_count(snapshot.key) != claim.changed_blocks_count:

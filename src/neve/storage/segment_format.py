@@ -5,8 +5,8 @@
     T         table     one entry for each chunk, in the chunks' order
     T + n*68  footer    where the table is, SHA-256 of all but the chunks, magic
 
-Pure: bytes and values in, bytes and values out. Opening a chunk is `chunk_codec`'s business, and whether it
-is the right one is said by its id. The table is not needed for reading (the metadata store knows where each
+Pure: bytes and values in, bytes and values out. Opening a chunk is `chunk_cipher`'s and `chunk_codec`'s business,
+and whether it is the right one is said by its id. The table is not needed for reading (the metadata store knows where each
 chunk lies) but for verification, and for making the metadata again from the segments alone.
 """
 
@@ -19,7 +19,7 @@ from typing import NamedTuple
 from neve import limits
 from neve.domain.blocks import ZERO_CHUNK_ID, ChunkId, ChunkKind
 from neve.errors import ChunkDamaged, StoreUnusable
-from neve.storage.chunk_codec import PLAIN_BYTES_MAX, Encoded
+from neve.storage.chunk_codec import PLAIN_BYTES_MAX, SEALED_OVERHEAD_BYTES, Encoded
 from neve.stores.metadata.contract import Encoding, SegmentName
 
 VERSION = 1
@@ -74,7 +74,7 @@ class ChunkLocation:
 class BuiltSegment(NamedTuple):
     """A segment ready to be written: the concatenation of `parts`."""
 
-    parts: Sequence[bytes]
+    parts: Sequence[bytes | memoryview]
     locations: Sequence[ChunkLocation]
     """Where each entry will lie, in the order given."""
 
@@ -194,6 +194,10 @@ def _is_sound(location: ChunkLocation) -> bool:
             return location.stored_bytes == location.plain_bytes
         case Encoding.ZSTD:
             return 0 < location.stored_bytes < location.plain_bytes
+        case Encoding.SEALED_RAW:
+            return location.stored_bytes == location.plain_bytes + SEALED_OVERHEAD_BYTES
+        case Encoding.SEALED_ZSTD:
+            return 0 < location.stored_bytes - SEALED_OVERHEAD_BYTES < location.plain_bytes
 
 
 def _name_bytes(name: SegmentName) -> bytes:

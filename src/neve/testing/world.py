@@ -1,7 +1,7 @@
 """The whole service in one process, without sockets: operations over any pair of stores.
 
 A test says what it wants in the API's terms and can stop the world, let time pass, and start it again over
-the same stores. Completions are finished when the test says so (`seal`), or at once (`complete`).
+the same stores. KMS keys are kept in memory unless the test brings a provider; they outlive a restart. Completions are finished when the test says so (`seal`), or at once (`complete`).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +12,8 @@ from neve.clock import Clock, Entropy
 from neve.domain.blocks import Digest, LinearAggregate, checksum_b64, digest
 from neve.domain.identities import Account, AccountId, SnapshotId
 from neve.domain.keyring import Keyring, Purpose
+from neve.domain.principals import root_principal
+from neve.domain.sessions import SESSION_KEY_BYTES, SessionMint
 from neve.domain.snapshots import State
 from neve.domain.tokens import TOKEN_KEY_BYTES, TokenMint
 from neve.errors import StoreError
@@ -28,13 +30,18 @@ from neve.processors import Processors
 from neve.storage.chunk_codec import ChunkCodec
 from neve.storage.chunk_store import ChunkStore
 from neve.storage.committer import Committer
+from neve.storage.data_keys import DataKeys
 from neve.storage.domains import Domains
 from neve.storage.sealing import Sealer
+from neve.stores.keys.contract import KeyProvider
+from neve.stores.keys.contract_managed import ManagedKeys
 from neve.stores.metadata.contract import ChunkRecord, MetadataStore
 from neve.stores.segments.contract import SegmentStore
+from neve.testing.memory_keys import MemoryKeys
 from neve.testing.time_and_chance import ManualClock, SeededEntropy
 
 MASTER_KEY = bytes(range(32))
+REGION = "us-east-1"
 ACCOUNT = AccountId("111122223333")
 OTHER_ACCOUNT = AccountId("444455556666")
 
@@ -58,12 +65,19 @@ class World:
         quotas: Quotas | None = None,
         clock: Clock | None = None,
         entropy: Entropy | None = None,
+        keys: KeyProvider | None = None,
+        keyring: ManagedKeys | None = None,
+        data_key_age_s: float = 60,
+        key_state_age_s: float = 1,
     ) -> None:
         self.stores = stores
         self.limits = limits
         self.clock = clock or ManualClock()
         self.entropy = entropy or SeededEntropy()
         self.quotas = quotas or Quotas()
+        self.keys = keys or keyring or MemoryKeys(region=REGION, entropy=self.entropy)
+        self.keyring = keyring
+        self._key_ages_s = data_key_age_s, key_state_age_s
         self.damage: list[tuple[ChunkRecord, StoreError]] = []
         self.seal_wishes = 0
         self._open()
@@ -76,7 +90,18 @@ class World:
             self.metadata.create_account(Account(account_id=account_id, name="", created_ms=0))
         keyring = Keyring(MASTER_KEY, self.entropy)
         codec = ChunkCodec()
-        domains = Domains(self.metadata, keyring, self.entropy)
+        processors = Processors(1)
+        data_key_age_s, key_state_age_s = self._key_ages_s
+        self.data_keys = DataKeys(
+            metadata=self.metadata,
+            provider=self.keys,
+            clock=self.clock,
+            entropy=self.entropy,
+            processors=processors,
+            data_key_age_s=data_key_age_s,
+            key_state_age_s=key_state_age_s,
+        )
+        domains = Domains(self.metadata, keyring, self.entropy, self.data_keys)
         self.committer = Committer(
             metadata=self.metadata,
             segments=self.segments,
@@ -84,7 +109,7 @@ class World:
             clock=self.clock,
             entropy=self.entropy,
             limits=self.limits,
-            processors=Processors(1),
+            processors=processors,
         )
         chunks = ChunkStore(
             metadata=self.metadata,
@@ -102,6 +127,7 @@ class World:
             limits=self.limits,
         )
         self.context = Context(
+            region=REGION,
             limits=self.limits,
             quotas=self.quotas,
             clock=self.clock,
@@ -110,7 +136,10 @@ class World:
             committer=self.committer,
             chunks=chunks,
             domains=domains,
+            keys=self.keys,
+            keyring=self.keyring,
             tokens=TokenMint(keyring.derive(Purpose.TOKENS, TOKEN_KEY_BYTES)),
+            sessions=SessionMint(keyring.derive(Purpose.SESSION_TOKENS, SESSION_KEY_BYTES)),
             wake_sealer=self._wish_to_seal,
         )
 
@@ -141,7 +170,7 @@ class World:
     @staticmethod
     def caller(account_id: AccountId = ACCOUNT) -> Caller:
         """Return who an account's requests come from."""
-        return Caller(account_id=account_id, access_key_id="AKIDEXAMPLE")
+        return Caller(principal=root_principal(account_id), access_key_id="AKIDEXAMPLE")
 
     def start(self, *, parent: str | None = None, volume_gib: int = 1, timeout: int | None = None) -> str:
         """Start a snapshot and return its id."""

@@ -68,14 +68,16 @@ def test_what_arrives_during_a_flush_shares_the_next_one(
     with ThreadPoolExecutor(16) as pool:
         first = pool.submit(put, world, snapshot, 0, block(1))
         assert gate.reached.wait(30)
-        rest = [pool.submit(put, world, snapshot, index, block(index)) for index in range(1, 16)]
-        while len(world.committer._waiting) < 13:
+        second = pool.submit(put, world, snapshot, 1, block(2))
+        while world.committer._batches_taken < 2:
+            Event().wait(0.001)
+        rest = [pool.submit(put, world, snapshot, index, block(index + 1)) for index in range(2, 16)]
+        while len(world.committer._waiting) < len(rest):
             Event().wait(0.001)
         gate.opened.set()
-        for future in [first, *rest]:
+        for future in [first, second, *rest]:
             future.result(30)
-    assert sum(batches) == 16
-    assert len(batches) <= 4, "one before the gate, one beside it, and all that waited together"
+    assert batches == [1, 1, 14], "one before the gate, one beside it, and all that waited together"
     assert world.metadata.block_count(snapshot.key) == 16
 
 
