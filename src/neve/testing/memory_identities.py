@@ -128,6 +128,15 @@ class MemoryIdentityRecords:
             self._demand_account(settings.account_id)
             self._settings[settings.account_id] = settings
 
+    def change_account_settings(
+        self, account_id: AccountId, change: Callable[[AccountSettings], AccountSettings]
+    ) -> AccountSettings:
+        with self._alone():
+            self._demand_account(account_id)
+            changed = change(self._settings.get(account_id, AccountSettings(account_id=account_id)))
+            self._settings[account_id] = changed
+            return changed
+
     def _demand_account(self, account_id: AccountId) -> None:
         if account_id not in self._accounts:
             raise InvariantError(f"account {account_id} is not recorded")

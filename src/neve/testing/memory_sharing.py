@@ -33,5 +33,9 @@ class MemorySharing:
             is_own = snapshot.account_id == account_id
             if snapshot.state is not State.DELETED and (is_own or grantees & {account_id, EVERYBODY}):
                 shown = snapshot if is_own else replace(snapshot, tags={})
-                seen.append(VisibleSnapshot(snapshot=shown, public=EVERYBODY in grantees))
+                seen.append(
+                    VisibleSnapshot(
+                        snapshot=shown, public=EVERYBODY in grantees, shared=account_id in grantees
+                    )
+                )
         return seen

@@ -260,9 +260,38 @@ class AccountSettingsContract:
             assert identities.account_settings(ACCOUNT) == settings
         assert identities.account_settings(OTHER_ACCOUNT) == AccountSettings(account_id=OTHER_ACCOUNT)
 
+    def test_a_change_sees_what_is_there_and_is_returned(self, scene: Scene) -> None:
+        identities = scene.store.identities
+        identities.put_account_settings(AccountSettings(account_id=ACCOUNT, default_kms_key="k"))
+        changed = identities.change_account_settings(
+            ACCOUNT, lambda found: replace(found, encryption_by_default=True)
+        )
+        wanted = AccountSettings(account_id=ACCOUNT, encryption_by_default=True, default_kms_key="k")
+        assert changed == identities.account_settings(ACCOUNT) == wanted
+
+    def test_a_change_that_fails_changes_nothing(self, scene: Scene) -> None:
+        def fail(_found: AccountSettings) -> AccountSettings:
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            scene.store.identities.change_account_settings(ACCOUNT, fail)
+        assert scene.store.identities.account_settings(ACCOUNT) == AccountSettings(account_id=ACCOUNT)
+
+    def test_of_many_changes_at_once_none_is_lost(self, scene: Scene) -> None:
+        def append(_number: int) -> None:
+            scene.store.identities.change_account_settings(
+                ACCOUNT, lambda found: replace(found, default_kms_key=f"{found.default_kms_key}.")
+            )
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(append, range(40)))
+        assert scene.store.identities.account_settings(ACCOUNT).default_kms_key == "." * 40
+
     def test_settings_of_no_account_are_a_bug(self, store: MetadataStore) -> None:
         with pytest.raises(InvariantError):
             store.identities.put_account_settings(AccountSettings(account_id=ACCOUNT, default_kms_key="k"))
+        with pytest.raises(InvariantError):
+            store.identities.change_account_settings(ACCOUNT, lambda found: found)
         assert store.identities.account_settings(ACCOUNT) == AccountSettings(account_id=ACCOUNT)
 
     def test_a_closed_store_knows_nobody(self, scene: Scene) -> None:

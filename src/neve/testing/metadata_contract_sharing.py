@@ -101,11 +101,21 @@ class PermissionsContract:
         assert not scene.store.visible_snapshot(ACCOUNT, snapshot.snapshot_id).public
         assert seen(scene, THIRD_ACCOUNT) == []
 
+    def test_what_is_public_says_too_whether_it_was_shared_with_whoever_looks(self, scene: Scene) -> None:
+        snapshot = scene.start()
+        share(scene, snapshot, EVERYBODY, OTHER_ACCOUNT)
+        for account_id, shared in ((ACCOUNT, False), (OTHER_ACCOUNT, True), (THIRD_ACCOUNT, False)):
+            shown = scene.store.visible_snapshot(account_id, snapshot.snapshot_id)
+            assert (shown.public, shown.shared) == (True, shared)
+        unshare(scene, snapshot, EVERYBODY)
+        shown = scene.store.visible_snapshot(OTHER_ACCOUNT, snapshot.snapshot_id)
+        assert (shown.public, shown.shared) == (False, True)
+
     def test_tags_are_shown_to_the_owner_alone(self, scene: Scene) -> None:
         snapshot = scene.start(tags={"b": "1", "a": "2"})
         share(scene, snapshot, OTHER_ACCOUNT, EVERYBODY)
         own = scene.store.visible_snapshot(ACCOUNT, snapshot.snapshot_id)
-        assert own == VisibleSnapshot(snapshot=scene.look(snapshot), public=True)
+        assert own == VisibleSnapshot(snapshot=scene.look(snapshot), public=True, shared=False)
         assert list(own.snapshot.tags) == ["a", "b"]
         shared = scene.store.visible_snapshot(OTHER_ACCOUNT, snapshot.snapshot_id)
         assert shared.snapshot == replace(own.snapshot, tags={})

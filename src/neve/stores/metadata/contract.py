@@ -193,6 +193,8 @@ class VisibleSnapshot:
     """Without tags if it is somebody else's: tags are each account's own."""
     public: bool
     """Shared with everybody."""
+    shared: bool
+    """Shared with this very account; False for its own."""
 
 
 EVERYBODY = "all"

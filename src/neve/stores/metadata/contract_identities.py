@@ -4,7 +4,7 @@ The promises of `contract` hold here too: atomic, durable, consistent, bounded, 
 says is nobody's business here: a document is text that was checked before it came.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -140,4 +140,13 @@ class IdentityRecords(Protocol):
 
     def put_account_settings(self, settings: AccountSettings) -> None:
         """Replace a recorded account's settings."""
+        ...
+
+    def change_account_settings(
+        self, account_id: AccountId, change: Callable[[AccountSettings], AccountSettings]
+    ) -> AccountSettings:
+        """Replace a recorded account's settings by what `change` makes of them, and return that.
+
+        One transaction: of two changes at once none is lost. What `change` raises comes out, and nothing changed.
+        """
         ...

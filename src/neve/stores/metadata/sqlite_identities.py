@@ -1,6 +1,6 @@
 """Users, policies and account settings, kept in SQLite: one transaction around each function of `records`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from neve.domain.identities import AccountId
 from neve.stores.metadata.contract_identities import AccountSettings, Attachment, ManagedPolicy, User
@@ -65,3 +65,9 @@ class SqliteIdentityRecords:
     def put_account_settings(self, settings: AccountSettings) -> None:
         with self._database.writing() as session:
             identities.put_account_settings(session, settings)
+
+    def change_account_settings(
+        self, account_id: AccountId, change: Callable[[AccountSettings], AccountSettings]
+    ) -> AccountSettings:
+        with self._database.writing() as session:
+            return identities.change_account_settings(session, account_id, change)

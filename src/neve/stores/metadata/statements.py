@@ -147,12 +147,13 @@ REAPED = "UPDATE snapshot SET reaping = 0 WHERE snapshot_key = ?"
 
 # --- sharing
 
-_IS_PUBLIC = """
-EXISTS (SELECT 1 FROM snapshot_permission WHERE snapshot_key = found.snapshot_key AND grantee = 'all') AS public
+_HOW_SHARED = """
+EXISTS (SELECT 1 FROM snapshot_permission WHERE snapshot_key = found.snapshot_key AND grantee = 'all') AS public,
+EXISTS (SELECT 1 FROM snapshot_permission WHERE snapshot_key = found.snapshot_key AND grantee = ?) AS shared
 """
 # One statement, since every read of a block asks it. Tags are joined for the owner alone.
 VISIBLE_WITH_TAGS = f"""
-SELECT found.*, {_IS_PUBLIC}, tag_key, tag_value
+SELECT found.*, {_HOW_SHARED}, tag_key, tag_value
 FROM ({_SNAPSHOT} WHERE snapshot_id = ? AND state <> 'deleted') AS found
 LEFT JOIN tag ON tag.snapshot_key = found.snapshot_key AND found.account_id = ?
 WHERE found.account_id = ? OR EXISTS (
@@ -161,7 +162,7 @@ WHERE found.account_id = ? OR EXISTS (
 """  # noqa: S608 - statements of ours inside another
 # Three indexes, each in order of its keys, are merged until the page is full.
 VISIBLE_SNAPSHOTS = f"""
-SELECT found.*, {_IS_PUBLIC} FROM ({_SNAPSHOT} WHERE snapshot_key IN (
+SELECT found.*, {_HOW_SHARED} FROM ({_SNAPSHOT} WHERE snapshot_key IN (
     SELECT snapshot_key FROM snapshot WHERE account_id = ? AND snapshot_key > ? AND state <> 'deleted'
     UNION SELECT snapshot_key FROM snapshot_permission WHERE grantee = ? AND snapshot_key > ?
     UNION SELECT snapshot_key FROM snapshot_permission WHERE grantee = 'all' AND snapshot_key > ?

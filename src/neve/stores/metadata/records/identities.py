@@ -1,6 +1,6 @@
 """Users, their policies, and the settings of accounts: few, small, and written by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from neve.domain.identities import AccountId
 from neve.errors import PolicyInUse, PolicyNotFound, UserExists, UserNotFound
@@ -105,6 +105,14 @@ def put_account_settings(session: Session, settings: AccountSettings) -> None:
         statements.PUT_ACCOUNT_SETTINGS,
         (settings.account_id, int(settings.encryption_by_default), settings.default_kms_key),
     )
+
+
+def change_account_settings(
+    session: Session, account_id: AccountId, change: Callable[[AccountSettings], AccountSettings]
+) -> AccountSettings:
+    changed = change(account_settings(session, account_id))
+    put_account_settings(session, changed)
+    return changed
 
 
 def _user_from(account_id: AccountId, row: Row) -> User:

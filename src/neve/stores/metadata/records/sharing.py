@@ -13,34 +13,32 @@ from neve.errors import SnapshotNotFound
 from neve.stores.metadata import statements
 from neve.stores.metadata.contract import VisibleSnapshot
 from neve.stores.metadata.records.snapshots import BEFORE_THE_FIRST, snapshot_from
-from neve.stores.metadata.session import Session
+from neve.stores.metadata.session import Row, Session
 
 _ACCOUNT_ID: Final = 2
 """Where the owner stands in a row of `statements._SNAPSHOT`."""
 
 
 def visible_snapshot(session: Session, account_id: AccountId, snapshot_id: SnapshotId) -> VisibleSnapshot:
-    rows = session.rows(statements.VISIBLE_WITH_TAGS, (snapshot_id, account_id, account_id, account_id))
+    values = (account_id, snapshot_id, account_id, account_id, account_id)
+    rows = session.rows(statements.VISIBLE_WITH_TAGS, values)
     if not rows:
         raise SnapshotNotFound(snapshot_id)
     tags = {tag_key: tag_value for *_, tag_key, tag_value in rows if tag_key is not None}
-    *snapshot, public, _, _ = rows[0]
-    return VisibleSnapshot(snapshot=snapshot_from(tuple(snapshot), tags), public=bool(public))
+    return _visible_from(rows[0][:-2], tags)
 
 
 def visible_snapshots(
     session: Session, account_id: AccountId, *, after: SnapshotKey | None, limit: int
 ) -> Sequence[VisibleSnapshot]:
     first = BEFORE_THE_FIRST if after is None else after
-    rows = session.rows(statements.VISIBLE_SNAPSHOTS, (account_id, first, account_id, first, first, limit))
+    values = (account_id, account_id, first, account_id, first, first, limit)
+    rows = session.rows(statements.VISIBLE_SNAPSHOTS, values)
     tags: dict[int, dict[str, str]] = {row[0]: {} for row in rows}
     own = [(row[0],) for row in rows if row[_ACCOUNT_ID] == account_id]
     for key, tag_key, tag_value in session.rows_of_each(statements.TAGS, own):
         tags[key][tag_key] = tag_value
-    return [
-        VisibleSnapshot(snapshot=snapshot_from(tuple(snapshot), tags[snapshot[0]]), public=bool(public))
-        for *snapshot, public in rows
-    ]
+    return [_visible_from(row, tags[row[0]]) for row in rows]
 
 
 def modify_permissions(
@@ -60,6 +58,13 @@ def modify_permissions(
 def permissions(session: Session, account_id: AccountId, snapshot_id: SnapshotId) -> Sequence[str]:
     key = _own_key(session, account_id, snapshot_id)
     return [grantee for (grantee,) in session.rows(statements.PERMISSIONS, (key,))]
+
+
+def _visible_from(row: Row, tags: dict[str, str]) -> VisibleSnapshot:
+    *snapshot, public, shared = row
+    return VisibleSnapshot(
+        snapshot=snapshot_from(tuple(snapshot), tags), public=bool(public), shared=bool(shared)
+    )
 
 
 def _own_key(session: Session, account_id: AccountId, snapshot_id: SnapshotId) -> int:
