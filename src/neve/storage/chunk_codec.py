@@ -4,9 +4,9 @@
     decode   stored bytes ─▶ content of exactly the length on record, or ChunkDamaged
 
 It knows no keys: chunks of encrypted domains are sealed after they are encoded (`chunk_cipher`), and that the
-content is the right one is for the caller to see from the chunk id. It does see
-to it that what leaves here can come back (a frame is opened and compared before anybody may acknowledge
-it: compressors have had bugs), and that what comes back cannot be larger than what was asked for.
+content is the right one is for the caller to see from the chunk id. It does see to it that what leaves here can
+come back (a frame is opened and compared before anybody may acknowledge it: compressors have had bugs), and that
+what comes back cannot be larger than what was asked for.
 
 Frames carry no zstd checksum. The chunk id says more, is checked on every read anyway, and covers both
 encodings; the checksum would cost three times the decompression itself.

@@ -4,7 +4,8 @@
 
 Everything streams in index order: memory is bounded by `Limits.seal_rows_max`, whatever the snapshot's size.
 It may be killed at any instant and started again: the snapshot stays sealing until the last transaction, the
-rows stay as they are, and nodes stored twice are one chunk. It needs no KMS key: a disabled one stops no completion.
+rows stay as they are, and nodes stored twice are one chunk. It needs no KMS key, so that a disabled one stops no
+completion.
 """
 
 from collections.abc import Iterator

@@ -5,9 +5,9 @@
     T         table     one entry for each chunk, in the chunks' order
     T + n*68  footer    where the table is, SHA-256 of all but the chunks, magic
 
-Pure: bytes and values in, bytes and values out. Opening a chunk is `chunk_cipher`'s and `chunk_codec`'s business,
-and whether it is the right one is said by its id. The table is not needed for reading (the metadata store knows where each
-chunk lies) but for verification, and for making the metadata again from the segments alone.
+Pure: bytes and values in, bytes and values out. Opening a chunk is `chunk_cipher`'s and `chunk_codec`'s business, and
+whether it is the right one is said by its id. The table is not needed for reading (the metadata store knows where
+each chunk lies) but for verification, and for making the metadata again from the segments alone.
 """
 
 import hashlib

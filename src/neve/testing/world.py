@@ -1,7 +1,8 @@
 """The whole service in one process, without sockets: operations over any pair of stores.
 
 A test says what it wants in the API's terms and can stop the world, let time pass, and start it again over
-the same stores. KMS keys are kept in memory unless the test brings a provider; they outlive a restart. Completions are finished when the test says so (`seal`), or at once (`complete`).
+the same stores. Completions are finished when the test says so (`seal`), or at once (`complete`). KMS keys are kept
+in memory unless the test brings a provider; they outlive a restart.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -172,9 +173,22 @@ class World:
         """Return who an account's requests come from."""
         return Caller(principal=root_principal(account_id), access_key_id="AKIDEXAMPLE")
 
-    def start(self, *, parent: str | None = None, volume_gib: int = 1, timeout: int | None = None) -> str:
-        """Start a snapshot and return its id."""
-        request = ebs.StartSnapshotRequest(volume_size=volume_gib, parent_snapshot_id=parent, timeout=timeout)
+    def start(
+        self,
+        *,
+        parent: str | None = None,
+        volume_gib: int = 1,
+        timeout: int | None = None,
+        kms_key_arn: str | None = None,
+    ) -> str:
+        """Start a snapshot and return its id; with a KMS key it is encrypted, a child is as its parent."""
+        request = ebs.StartSnapshotRequest(
+            volume_size=volume_gib,
+            parent_snapshot_id=parent,
+            timeout=timeout,
+            encrypted=None if kms_key_arn is None else True,
+            kms_key_arn=kms_key_arn,
+        )
         return start_snapshot(self.context, self.caller(), request).snapshot_id
 
     def put(self, snapshot_id: str, index: int, content: bytes, *, checksum_of: bytes | None = None) -> None:
