@@ -306,6 +306,24 @@ def test_a_presigned_request_needs_every_parameter_once(name: str) -> None:
     )
 
 
+def test_a_session_token_stands_once_and_where_the_signature_is() -> None:
+    session = signed_request.load("session-token").head
+    told = refusal(having(session, ("X-Amz-Security-Token", "another")))
+    assert told.message == "A request has one 'X-Amz-Security-Token' at most."
+    told = refusal(having(PRESIGNED.head, ("X-Amz-Security-Token", "another")))
+    assert told.message == "A presigned request has its 'X-Amz-Security-Token' in the query."
+    twice = signed_request.load("get-block-presigned-session").head
+    added = querying(twice, "X-Amz-Security-Token=", "X-Amz-Security-Token=x&X-Amz-Security-Token=")
+    assert refusal(added).code == "IncompleteSignatureException"
+
+
+def test_a_session_token_must_be_signed() -> None:
+    told = refusal(having(LIST.head, ("X-Amz-Security-Token", "FwoGZXIvYXdzEBY+/=")))
+    assert told.message == "'x-amz-security-token' must be a 'SignedHeader' in the AWS Authorization."
+    unsigned = querying(PRESIGNED.head, "&X-Amz-Signature", "&X-Amz-Security-Token=x&X-Amz-Signature")
+    assert refusal(unsigned).message == MISMATCH
+
+
 def test_host_must_be_there_once() -> None:
     assert "Host" in refusal(without(LIST.head, "host")).message
     assert "Host" in refusal(having(LIST.head, ("host", "ebs.example.test:8080"))).message

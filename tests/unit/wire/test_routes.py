@@ -87,9 +87,50 @@ def test_the_root_is_ec2s(line: str) -> None:
     assert not found.carries_block
 
 
-def test_the_json_protocol_of_another_service_is_not_taken_for_ec2s() -> None:
-    told = refusal("POST /", ("X-Amz-Target", "TrentService.Decrypt"))
-    assert told.code == "UnknownOperationException"
+def scoped(service: str) -> tuple[str, str]:
+    return (
+        "Authorization",
+        f"AWS4-HMAC-SHA256 SignedHeaders=host, Credential=AKIDEXAMPLE/20260101/us-east-1/{service}/aws4_request, "
+        "Signature=0",
+    )
+
+
+@pytest.mark.parametrize(
+    ("service", "expected"),
+    [("sts", Service.STS), ("ec2", Service.EC2), ("ebs", Service.EC2), ("sts2", Service.EC2), ("", Service.EC2)],
+)
+def test_the_query_protocol_is_for_whom_the_signature_is(service: str, expected: Service) -> None:
+    assert routed("POST /", scoped(service)) == Route(service=expected)
+    assert routed("GET /?Action=x", scoped(service)) == Route(service=expected)
+    credential = f"X-Amz-Credential=AKIDEXAMPLE%2F20260101%2Fus-east-1%2F{service}%2Faws4_request"
+    assert routed(f"GET /?Action=x&{credential}") == Route(service=expected)
+
+
+def test_a_scope_moves_nothing_away_from_its_path() -> None:
+    assert routed("POST /snapshots", scoped("sts")).service is Service.EBS
+
+
+def test_a_target_names_the_operation_of_kms() -> None:
+    target = ("X-Amz-Target", "TrentService.GenerateDataKey")
+    assert routed("POST /", target) == Route(service=Service.KMS, operation="GenerateDataKey")
+
+
+@pytest.mark.parametrize(
+    ("line", "targets"),
+    [
+        ("POST /", ["DynamoDB_20120810.ListTables"]),
+        ("POST /", ["TrentService."]),
+        ("POST /", ["TrentService.Decrypt.Decrypt"]),
+        ("POST /", ["trentservice.Decrypt"]),
+        ("POST /", ["TrentService." + "x" * 65]),
+        ("POST /", [""]),
+        ("POST /", ["TrentService.Decrypt", "TrentService.Decrypt"]),
+        ("GET /?Action=DescribeSnapshots", ["TrentService.Decrypt"]),
+    ],
+)
+def test_another_target_names_none(line: str, targets: list[str]) -> None:
+    told = refusal(line, *(("X-Amz-Target", target) for target in targets))
+    assert (told.code, told.status) == ("UnknownOperationException", 404)
 
 
 @pytest.mark.parametrize("path", ["/snapshots", "/", ""])
