@@ -9,7 +9,7 @@ from typing import Protocol
 
 from neve.domain.identities import AccountId
 from neve.domain.kms_keys import EncryptionContext, KeyManager, KmsKey, KmsKeyId
-from neve.stores.keys.contract import KeyProvider
+from neve.stores.keys.contract import KeyDescription, KeyProvider
 
 
 class ManagedKeys(KeyProvider, Protocol):
@@ -74,9 +74,33 @@ class ManagedKeys(KeyProvider, Protocol):
         ...
 
     def key_of(self, ciphertext: bytes) -> str:
-        """Return the ARN of the key that a ciphertext names, which may be gone.
+        """Return the ARN of the key that a ciphertext says it was made with.
 
         Raises:
-            KmsError: InvalidCiphertextException if it is none of ours.
+            KmsError: InvalidCiphertextException if it is none of ours; NotFoundException if that key is gone.
         """
         ...
+
+    def grant_token(self, key_id: KmsKeyId, grant_id: str) -> str:
+        """Return a text that names a grant and that nobody else can make."""
+        ...
+
+    def read_grant_token(self, token: str) -> tuple[KmsKeyId, str]:
+        """Return the key and the grant that a token names; they may be gone.
+
+        Raises:
+            KmsError: InvalidGrantTokenException.
+        """
+        ...
+
+
+def description_of(key: KmsKey) -> KeyDescription:
+    """Return what a record of ours says of its key."""
+    return KeyDescription(
+        arn=key.arn,
+        account_id=key.account_id,
+        state=key.state,
+        manager=key.manager,
+        key_version=str(key.material_version),
+        policy=key.policy,
+    )

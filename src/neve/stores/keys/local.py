@@ -7,11 +7,10 @@ the next call, in whatever process that was done. Opened material may be remembe
 material never changes and a key id is never used twice. Who may use a key is not decided here.
 """
 
+import base64
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from threading import Lock
 from typing import Final
 
 from neve.clock import Clock, Entropy
@@ -31,9 +30,10 @@ from neve.domain.kms_keys import (
     key_arn as arn_of,
 )
 from neve.domain.policies.ready_made import aws_managed_key_policy
-from neve.errors import AliasExists, AliasNotFound, KmsError, KmsKeyChanged, KmsKeyNotFound
+from neve.errors import AliasExists, AliasNotFound, KmsError, KmsKeyChanged, KmsKeyNotFound, StoreUnusable
 from neve.stores.keys import local_ciphertexts
 from neve.stores.keys.contract import DataKey, KeyDescription
+from neve.stores.keys.contract_managed import description_of
 from neve.stores.keys.key_arns import (
     DATA_KEY_BYTES_MAX,
     check_usable,
@@ -41,7 +41,8 @@ from neve.stores.keys.key_arns import (
     key_not_found,
     parse_key_arn,
 )
-from neve.stores.keys.local_names import KeyName, alias_not_found, parse_name
+from neve.stores.keys.key_names import KeyName, alias_not_found, parse_name
+from neve.stores.keys.local_materials import Materials
 from neve.stores.metadata.contract_keys import KeyRecords
 
 PLAINTEXT_BYTES_MAX: Final = 4096
@@ -51,9 +52,8 @@ _DEFAULT_KEY_DESCRIPTION: Final = "Default key that protects my EBS volumes when
 """AWS's own words."""
 _DEFAULT_KEY_ROTATION_DAYS: Final = 365
 """AWS rotates the keys it manages every year (KMS developer guide, "Rotating AWS KMS keys")."""
-_OPENED_MAX: Final = 1024
-"""Opened materials kept in memory: 32 bytes each."""
 _PAGE_KEYS: Final = 100
+_GRANT_TOKEN: Final = "grant token"  # noqa: S105 - what a sealed value belongs to
 
 
 class LocalKeyring:
@@ -67,8 +67,7 @@ class LocalKeyring:
         self._clock = clock
         self._entropy = entropy
         self._region = region
-        self._lock = Lock()
-        self._opened: OrderedDict[tuple[KmsKeyId, int], bytes] = OrderedDict()
+        self._materials = Materials(records, keyring, entropy)
 
     # --- every key provider
 
@@ -81,7 +80,7 @@ class LocalKeyring:
         return False
 
     def describe(self, key_arn: str) -> KeyDescription:
-        return _description(self._by_arn(key_arn))
+        return description_of(self._by_arn(key_arn))
 
     def default_key_arn(self, account_id: AccountId) -> str:
         while True:
@@ -117,8 +116,7 @@ class LocalKeyring:
         return self._sealed(to_key, plaintext, to_context), str(to_key.material_version)
 
     def close(self) -> None:
-        with self._lock:
-            self._opened.clear()
+        self._materials.forget()
 
     # --- what only a provider that is our own can do
 
@@ -148,7 +146,7 @@ class LocalKeyring:
             policy=policy,
             tags=dict(tags),
         )
-        self._records.add_kms_key(key, self._new_material(key_id, 1, now_ms))
+        self._records.add_kms_key(key, self._materials.new(key_id, 1, now_ms))
         return key
 
     def resolve(self, account_id: AccountId, name: str) -> KmsKey:
@@ -174,18 +172,16 @@ class LocalKeyring:
         now_ms = self._clock.now_ms()
 
         def rotated(key: KmsKey) -> KmsKey:
-            check_usable(_description(key))
+            check_usable(description_of(key))
             return replace(key, material_version=key.material_version + 1, rotated_ms=now_ms)
 
         return self._replaced(
-            key_id, rotated, lambda key: self._new_material(key_id, key.material_version, now_ms)
+            key_id, rotated, lambda key: self._materials.new(key_id, key.material_version, now_ms)
         )
 
     def remove(self, key: KmsKey) -> None:
         self._records.remove_kms_key(key.key_id, revision=key.revision)
-        with self._lock:
-            for known in [known for known in self._opened if known[0] == key.key_id]:
-                del self._opened[known]
+        self._materials.forget(key.key_id)
 
     def encrypt(self, key_arn: str, plaintext: bytes, context: EncryptionContext) -> bytes:
         assert len(plaintext) <= PLAINTEXT_BYTES_MAX
@@ -193,6 +189,22 @@ class LocalKeyring:
 
     def key_of(self, ciphertext: bytes) -> str:
         return self._record(local_ciphertexts.parse(ciphertext).key_id).arn
+
+    def grant_token(self, key_id: KmsKeyId, grant_id: str) -> str:
+        sealed = self._keyring.seal(
+            Purpose.GRANT_TOKENS, f"{key_id} {grant_id}".encode(), belongs_to=_GRANT_TOKEN
+        )
+        return base64.b64encode(sealed).decode()
+
+    def read_grant_token(self, token: str) -> tuple[KmsKeyId, str]:
+        try:
+            sealed = base64.b64decode(token, validate=True)
+            key_id, grant_id = (
+                self._keyring.open(Purpose.GRANT_TOKENS, sealed, belongs_to=_GRANT_TOKEN).decode().split(" ")
+            )
+        except (ValueError, StoreUnusable):
+            raise KmsError("InvalidGrantTokenException", "The grant token is not valid.") from None
+        return KmsKeyId(key_id), grant_id
 
     # --- records
 
@@ -224,7 +236,7 @@ class LocalKeyring:
 
     def _usable(self, arn: str) -> KmsKey:
         key = self._by_arn(arn)
-        check_usable(_description(key))
+        check_usable(description_of(key))
         return key
 
     def _replaced(
@@ -258,7 +270,7 @@ class LocalKeyring:
             key = made = self.create_key(
                 account_id,
                 description=_DEFAULT_KEY_DESCRIPTION,
-                policy=aws_managed_key_policy(account_id, self._region),
+                policy=aws_managed_key_policy(account_id),
                 tags={},
                 manager=KeyManager.AWS,
             )
@@ -289,48 +301,11 @@ class LocalKeyring:
             after = page[-1].key_id
         return None
 
-    # --- material
-
-    def _new_material(self, key_id: KmsKeyId, version: int, now_ms: int) -> KeyMaterial:
-        return KeyMaterial(
-            key_id=key_id,
-            version=version,
-            sealed_material=self._keyring.seal(
-                Purpose.KMS_KEY_MATERIAL,
-                self._entropy.take(local_ciphertexts.MATERIAL_BYTES),
-                belongs_to=_owner(key_id, version),
-            ),
-            created_ms=now_ms,
-        )
-
-    def _material(self, key_id: KmsKeyId, version: int) -> bytes:
-        """Return a version of a key's material, opened.
-
-        Raises:
-            KmsError: InvalidCiphertextException: the key never had that version.
-            StoreUnusable: it does not open under this master key.
-        """
-        with self._lock:
-            if (known := self._opened.get((key_id, version))) is not None:
-                self._opened.move_to_end((key_id, version))
-                return known
-        for record in self._records.key_materials(key_id):
-            if record.version == version:
-                break
-        else:
-            raise invalid_ciphertext()
-        opened = self._keyring.open(
-            Purpose.KMS_KEY_MATERIAL, record.sealed_material, belongs_to=_owner(key_id, version)
-        )
-        with self._lock:
-            self._opened[key_id, version] = opened
-            if len(self._opened) > _OPENED_MAX:
-                self._opened.popitem(last=False)
-        return opened
+    # --- ciphertexts
 
     def _sealed(self, key: KmsKey, plaintext: bytes, context: EncryptionContext) -> bytes:
         try:
-            material = self._material(key.key_id, key.material_version)
+            material = self._materials.opened(key.key_id, key.material_version)
         except KmsError:
             raise key_not_found(key.arn) from None
         return local_ciphertexts.seal(
@@ -346,21 +321,5 @@ class LocalKeyring:
         parsed = local_ciphertexts.parse(ciphertext)
         if parsed.key_id != key.key_id:
             raise invalid_ciphertext()
-        material = self._material(key.key_id, parsed.material_version)
+        material = self._materials.opened(key.key_id, parsed.material_version)
         return local_ciphertexts.unseal(parsed, material=material, context=context)
-
-
-def _owner(key_id: KmsKeyId, version: int) -> str:
-    """Return what sealed material belongs to. Part of the format."""
-    return f"{key_id} {version}"
-
-
-def _description(key: KmsKey) -> KeyDescription:
-    return KeyDescription(
-        arn=key.arn,
-        account_id=key.account_id,
-        state=key.state,
-        manager=key.manager,
-        key_version=str(key.material_version),
-        policy=key.policy,
-    )

@@ -13,8 +13,8 @@ from neve.domain.identities import Account, AccountId
 from neve.domain.keyring import Keyring
 from neve.domain.kms_keys import AWS_MANAGED_ALIAS, Alias, KeyManager, KeyState, KmsKey, KmsKeyId
 from neve.errors import KmsError, KmsKeyChanged, StoreUnusable
+from neve.stores.keys.key_names import parse_name
 from neve.stores.keys.local import LocalKeyring
-from neve.stores.keys.local_names import parse_name
 from neve.stores.metadata.contract import MetadataStore
 from neve.stores.metadata.contract_keys import KeyRecords
 from neve.stores.metadata.sqlite import SqliteMetadataStore
@@ -216,12 +216,26 @@ def test_rotations_at_once_each_make_a_version(keyring: LocalKeyring, records: K
     assert keyring.describe(key.arn).key_version == "9"
 
 
+def test_a_grant_token_names_its_grant_to_every_keyring_of_the_store(
+    keyring: LocalKeyring, records: KeyRecords
+) -> None:
+    token = keyring.grant_token(KmsKeyId("k"), "ab" * 32)
+    assert keyring_over(records, seed=2).read_grant_token(token) == ("k", "ab" * 32)
+    stranger = keyring_over(records, master_key=bytes([1]) * 32)
+    for action in (
+        lambda: stranger.read_grant_token(token),
+        lambda: keyring.read_grant_token(token[:-8]),
+        lambda: keyring.read_grant_token("schlüssel"),
+    ):
+        assert refusal(action)[0] == "InvalidGrantTokenException"
+
+
 def test_a_closed_keyring_keeps_no_material_and_can_go_on(keyring: LocalKeyring) -> None:
     key = new_key(keyring)
     ciphertext = keyring.encrypt(key.arn, b"x", {})
-    assert keyring._opened
+    assert keyring._materials._opened
     keyring.close()
-    assert not keyring._opened
+    assert not keyring._materials._opened
     assert keyring.decrypt(key.arn, ciphertext, {}) == b"x"
 
 
