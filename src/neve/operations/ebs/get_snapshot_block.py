@@ -9,6 +9,7 @@ from neve.errors import SnapshotNotFound
 from neve.messages.ebs import GetSnapshotBlockRequest, GetSnapshotBlockResponse
 from neve.operations.context import Caller, Context
 from neve.operations.ebs.answers import invalid_block_token, snapshot_not_found
+from neve.operations.ebs.dependency import domain_to_read
 from neve.operations.ebs.reading import readable_snapshot
 
 
@@ -18,8 +19,11 @@ def get_snapshot_block(
     """Return a block's bytes, proven to be those that were written.
 
     Raises:
-        ResourceNotFoundError: SNAPSHOT_NOT_FOUND; looked at before the token (contract 7).
-        ValidationError: INVALID_BLOCK_TOKEN.
+        ResourceNotFoundError: SNAPSHOT_NOT_FOUND, looked at before the token (contract 7);
+            DEPENDENCY_RESOURCE_NOT_FOUND for the KMS key.
+        ValidationError: INVALID_BLOCK_TOKEN; INVALID_SNAPSHOT_ID (somebody else's public snapshot);
+            INVALID_DEPENDENCY_REQUEST (the KMS key).
+        RequestThrottledError: DEPENDENCY_REQUEST_THROTTLED.
         StoreError: the bytes are lost or wrong, or could not be read this time; never wrong data.
     """
     try:
@@ -35,7 +39,7 @@ def get_snapshot_block(
         )
     except TokenInvalid:
         raise invalid_block_token(request.block_token) from None
-    content = ctx.chunks.read(ctx.domains.by_key(record.domain_key), chunk_id)
+    content = ctx.chunks.read(domain_to_read(ctx, caller, record), chunk_id)
     return GetSnapshotBlockResponse(
         data_length=len(content.data),
         block_data=content.data,

@@ -14,6 +14,7 @@ from neve.errors import SnapshotNotFound, ValidationError, ValidationReason
 from neve.messages.ebs import ChangedBlock, ListChangedBlocksRequest, ListChangedBlocksResponse
 from neve.operations.context import Caller, Context
 from neve.operations.ebs.answers import snapshot_not_found
+from neve.operations.ebs.dependency import domain_to_list
 from neve.operations.ebs.reading import (
     ReadableSnapshot,
     first_index_of_page,
@@ -31,8 +32,9 @@ def list_changed_blocks(
     """Return one page of changed blocks, ascending by index.
 
     Raises:
-        ValidationError: INVALID_SNAPSHOT_ID (no first snapshot), UNRELATED_SNAPSHOTS, INVALID_PAGE_TOKEN.
-        ResourceNotFoundError: SNAPSHOT_NOT_FOUND, for either.
+        ValidationError: INVALID_SNAPSHOT_ID (no first snapshot, or somebody else's public one),
+            UNRELATED_SNAPSHOTS, INVALID_PAGE_TOKEN.
+        ResourceNotFoundError: SNAPSHOT_NOT_FOUND, for either; DEPENDENCY_RESOURCE_NOT_FOUND for the KMS key.
     """
     first, second = _related_snapshots(ctx, caller, request)
     subject = (first.record.snapshot_id, second.record.snapshot_id)
@@ -44,7 +46,7 @@ def list_changed_blocks(
         starting_block_index=request.starting_block_index,
     )
     page_size = request.max_results or ctx.limits.page_results_default
-    load = ctx.chunks.loader(ctx.domains.by_key(second.record.domain_key))
+    load = ctx.chunks.loader(domain_to_list(ctx, caller, second.record))
     found = list(islice(diff(load, first.root, second.root, start), page_size + 1))
     stamp = new_stamp(ctx, age_s=ctx.limits.block_token_age_s)
     return ListChangedBlocksResponse(

@@ -7,6 +7,7 @@ from neve.errors import SnapshotNotFound
 from neve.messages.ebs import Block, ListSnapshotBlocksRequest, ListSnapshotBlocksResponse
 from neve.operations.context import Caller, Context
 from neve.operations.ebs.answers import snapshot_not_found
+from neve.operations.ebs.dependency import domain_to_list
 from neve.operations.ebs.reading import first_index_of_page, new_stamp, next_page_token, readable_snapshot
 
 _OPERATION = "ListSnapshotBlocks"
@@ -18,8 +19,8 @@ def list_snapshot_blocks(
     """Return one page of blocks, ascending by index.
 
     Raises:
-        ResourceNotFoundError: SNAPSHOT_NOT_FOUND.
-        ValidationError: INVALID_PAGE_TOKEN.
+        ResourceNotFoundError: SNAPSHOT_NOT_FOUND; DEPENDENCY_RESOURCE_NOT_FOUND for the KMS key.
+        ValidationError: INVALID_PAGE_TOKEN; INVALID_SNAPSHOT_ID (somebody else's public snapshot).
     """
     try:
         snapshot = readable_snapshot(ctx, caller, request.snapshot_id)
@@ -35,7 +36,7 @@ def list_snapshot_blocks(
         starting_block_index=request.starting_block_index,
     )
     page_size = request.max_results or ctx.limits.page_results_default
-    load = ctx.chunks.loader(ctx.domains.by_key(record.domain_key))
+    load = ctx.chunks.loader(domain_to_list(ctx, caller, record))
     found = list(islice(walk(load, snapshot.root, start), page_size + 1))
     stamp = new_stamp(ctx, age_s=ctx.limits.block_token_age_s)
     token = ctx.tokens.block_token

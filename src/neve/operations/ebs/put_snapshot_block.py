@@ -1,8 +1,8 @@
 """PutSnapshotBlock: write one block of a pending snapshot.
 
 The content becomes durable first, the row that points at it second, the answer third. The order of the
-checks is contract section 4's; the snapshot's state is looked at once early, so that a useless body costs
-little, and once more in the transaction that writes the row, so that the answer cannot go stale in between.
+checks is contract section 4's, then the KMS key; the snapshot's state is looked at once early, so that a useless
+body costs little, and once more in the transaction that writes the row, so that the answer cannot go stale in between.
 """
 
 from neve.domain.blocks import BlockIndex, checksum_b64, digest
@@ -12,6 +12,7 @@ from neve.errors import CommonError, SnapshotNotFound, SnapshotSealed, Validatio
 from neve.messages.ebs import PutSnapshotBlockRequest, PutSnapshotBlockResponse
 from neve.operations.context import Caller, Context
 from neve.operations.ebs.answers import invalid_parameter, snapshot_not_found
+from neve.operations.ebs.dependency import domain_to_write
 
 _ALGORITHM = "SHA256"
 
@@ -26,9 +27,10 @@ def put_snapshot_block(
 
     Raises:
         ValidationError: INVALID_PARAMETER_VALUE (the body, the algorithm), INVALID_BLOCK (the length, the
-            index), INVALID_SNAPSHOT_ID (completion was accepted).
+            index), INVALID_SNAPSHOT_ID (completion was accepted), INVALID_DEPENDENCY_REQUEST (the KMS key).
         CommonError: InvalidSignatureException if the body is not what the checksum says.
         ResourceNotFoundError: SNAPSHOT_NOT_FOUND.
+        RequestThrottledError: DEPENDENCY_REQUEST_THROTTLED.
         StoreError: not acknowledged; repeating it is safe.
     """
     if len(request.block_data) != ctx.limits.block_bytes:
@@ -50,7 +52,7 @@ def put_snapshot_block(
     try:
         snapshot = _writable_snapshot(ctx, caller, request)
         ctx.committer.put_block(
-            ctx.domains.by_key(snapshot.domain_key),
+            domain_to_write(ctx, caller, snapshot),
             snapshot,
             BlockIndex(request.block_index),
             request.block_data,

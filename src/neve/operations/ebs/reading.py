@@ -7,7 +7,7 @@ from neve.domain.blocks import ChunkId
 from neve.domain.identities import SnapshotId
 from neve.domain.snapshots import Snapshot, State
 from neve.domain.tokens import SALT_BYTES, Stamp, TokenInvalid
-from neve.errors import SnapshotNotFound
+from neve.errors import SnapshotNotFound, ValidationError, ValidationReason
 from neve.operations.context import Caller, Context
 from neve.operations.ebs.answers import invalid_page_token
 
@@ -21,12 +21,21 @@ class ReadableSnapshot:
 
 
 def readable_snapshot(ctx: Context, caller: Caller, snapshot_id: str) -> ReadableSnapshot:
-    """Return a snapshot that can be read: pending and failed ones do not exist for readers (contract 0.1).
+    """Return a snapshot that can be read: one's own, or one that was shared with the caller's account by name.
+
+    Pending and failed ones do not exist for readers (contract 0.1). Asked with every request: what was shared and is
+    so no longer is gone at once, and tokens with it (contract 6.2).
 
     Raises:
         SnapshotNotFound
+        ValidationError: INVALID_SNAPSHOT_ID for what somebody else made public, even if it was shared by name too.
     """
-    record = ctx.metadata.snapshot(caller.account_id, SnapshotId(snapshot_id))
+    seen = ctx.metadata.visible_snapshot(caller.account_id, SnapshotId(snapshot_id))
+    record = seen.snapshot
+    if seen.public and record.account_id != caller.account_id:
+        raise ValidationError(
+            "Public snapshots are not supported", reason=ValidationReason.INVALID_SNAPSHOT_ID
+        )
     if record.state is not State.COMPLETED:
         raise SnapshotNotFound(snapshot_id)
     assert record.root is not None, "a completed snapshot has a root"

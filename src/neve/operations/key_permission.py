@@ -1,0 +1,132 @@
+"""May this caller do that with this KMS key? Asked wherever a key is used: by the EBS operations and by those of KMS.
+
+    key policy ┐
+    grants     ├─▶ yes, or AccessDeniedException in KMS's own words (contract 3.4)
+    identity   ┘   policies
+
+Whether the key works at all is another question, which its provider answers. To another account a key that is not
+there and one that it may not use are the same: neither words nor codes tell which ARNs exist.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Final
+
+from neve.domain.kms_keys import EncryptionContext, Grant, KmsKeyId
+from neve.domain.policies.documents import Policy, PolicyInvalid, PolicyKind, parse_policy
+from neve.domain.policies.evaluation import ContextValue, Question, RequestContext, decide_for_key
+from neve.errors import InvariantError, KmsError
+from neve.operations.context import Caller, Context
+from neve.stores.keys.contract import KeyDescription
+from neve.stores.keys.key_arns import parse_key_arn
+
+_POLICIES_REMEMBERED_MAX: Final = 128
+"""Texts of at most 32 KiB, each parsed once: every block of an encrypted snapshot asks."""
+_GRANTS_READ_AT_ONCE: Final = 1000
+_NOT_FOUND: Final = "NotFoundException"
+_ACROSS_ACCOUNTS: Final = (
+    "because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based "
+    "policy explicitly denies access"
+)
+
+
+def described_key(ctx: Context, caller: Caller, action: str, key_arn: str) -> KeyDescription:
+    """Return what there is to know of the key that `action` is asked for; permission is still to be asked.
+
+    Raises:
+        KmsError: NotFoundException for a missing key of the caller's account, AccessDeniedException for one of another
+            account, and what else the provider's `describe` raises.
+        KeyProviderUnavailable
+    """
+    try:
+        return ctx.domains.describe_key(key_arn)
+    except KmsError as error:
+        if error.code == _NOT_FOUND and parse_key_arn(key_arn).account_id != caller.account_id:
+            raise _denied(caller, action, key_arn, _ACROSS_ACCOUNTS) from None
+        raise
+
+
+def require_key_permission(
+    ctx: Context,
+    caller: Caller,
+    action: str,
+    description: KeyDescription,
+    *,
+    encryption_context: EncryptionContext | None = None,
+    via_service: bool = False,
+) -> None:
+    """Return if the caller may do `action` (`kms:Decrypt`) with the key.
+
+    `via_service` says that EBS uses the key on the caller's behalf: then policies see `kms:ViaService`.
+
+    Raises:
+        KmsError: AccessDeniedException.
+    """
+    decision = decide_for_key(
+        Question(
+            principal=caller.principal,
+            action=action,
+            resource=description.arn,
+            context={**caller.context, **_key_context(ctx, caller, encryption_context, via_service)},
+        ),
+        key_policy=None if description.policy is None else _key_policy(description.policy),
+        key_account_id=description.account_id,
+        grants=_grants_reader(ctx, description.arn),
+        encryption_context=encryption_context,
+    )
+    if decision.allowed:
+        return
+    is_foreign = description.account_id != caller.account_id
+    raise _denied(caller, action, description.arn, _ACROSS_ACCOUNTS if is_foreign else decision.because)
+
+
+def _denied(caller: Caller, action: str, key_arn: str, because: str) -> KmsError:
+    return KmsError(
+        "AccessDeniedException",
+        f"User: {caller.principal.arn} is not authorized to perform: {action} on resource: {key_arn} {because}",
+    )
+
+
+def _key_context(
+    ctx: Context, caller: Caller, encryption_context: EncryptionContext | None, via_service: bool
+) -> RequestContext:
+    keys: dict[str, ContextValue] = {"kms:calleraccount": (caller.account_id,)}
+    if via_service:
+        keys["kms:viaservice"] = (f"ec2.{ctx.region}.amazonaws.com",)
+    if encryption_context:
+        keys["kms:encryptioncontextkeys"] = tuple(encryption_context)
+        keys.update(_by_folded_name(encryption_context))
+    return keys
+
+
+def _by_folded_name(encryption_context: EncryptionContext) -> Mapping[str, ContextValue]:
+    """Return a condition key for each pair; pairs whose keys differ in case only share one, with all their values."""
+    found: dict[str, tuple[str, ...]] = {}
+    for key, value in encryption_context.items():
+        name = f"kms:encryptioncontext:{key.lower()}"
+        found[name] = (*found.get(name, ()), value)
+    return found
+
+
+@lru_cache(maxsize=_POLICIES_REMEMBERED_MAX)
+def _key_policy(text: str) -> Policy:
+    try:
+        return parse_policy(text, PolicyKind.KEY)
+    except PolicyInvalid as error:
+        raise InvariantError(f"a key policy that was accepted does not parse: {error}") from error
+
+
+def _grants_reader(ctx: Context, key_arn: str) -> Callable[[], Sequence[Grant]]:
+    """Return what reads every grant of the key, if policies leave the question open."""
+
+    def read() -> Sequence[Grant]:
+        key_id = KmsKeyId(parse_key_arn(key_arn).key_id)
+        grants: list[Grant] = []
+        while True:
+            after = grants[-1].grant_id if grants else None
+            page = ctx.metadata.keys.grants(key_id, after=after, limit=_GRANTS_READ_AT_ONCE)
+            grants.extend(page)
+            if len(page) < _GRANTS_READ_AT_ONCE:
+                return grants
+
+    return read
