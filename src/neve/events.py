@@ -186,6 +186,35 @@ class BackgroundFailed(Event):
     retry_in_s: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdministrationAnswered(Event):
+    """An operator asked something of the running server."""
+
+    name = "administration"
+
+    request: str
+    account_id: str = ""
+    user_name: str = ""
+    policy_name: str = ""
+    access_key_id: str = ""
+    key_id: str = ""
+    outcome: str
+    operator_uid: int
+    """Whose process asked, as the operating system says."""
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdministrationFailed(Event):
+    """Operators cannot ask, or the server could not do what one asked. Requests of the API are not touched."""
+
+    level = logging.ERROR
+    name = "administration failed"
+
+    error: str
+    trace: str = ""
+
+
 def silent(_event: Event) -> None:
     """Report nothing."""
 

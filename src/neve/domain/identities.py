@@ -71,3 +71,9 @@ def access_key_id_from(entropy: bytes) -> str:
     """Return `AKIA` and sixteen characters made from 16 random bytes."""
     assert len(entropy) == 16
     return "AKIA" + "".join(_BASE32[byte & 31] for byte in entropy)
+
+
+def user_id_from(entropy: bytes) -> str:
+    """Return `AIDA` and seventeen characters made from 17 random bytes."""
+    assert len(entropy) == 17
+    return "AIDA" + "".join(_BASE32[byte & 31] for byte in entropy)

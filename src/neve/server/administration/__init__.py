@@ -1,0 +1,1 @@
+"""What operators do to a store beside serving it: accounts, users, access keys, policies, KMS keys."""

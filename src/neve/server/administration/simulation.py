@@ -1,0 +1,139 @@
+"""What policies would say to a request that nobody made, and why.
+
+The question is put together as the pipeline does it, and the same function answers it. What a request would bring
+(tags, sizes, the client's address) is told by whoever asks; the tags of a snapshot that is there are looked up.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from neve.auth.authorization import denial, snapshot_arn
+from neve.auth.conditions import Conditions, of_request
+from neve.clock import Clock
+from neve.domain.identities import Account, AccountId, SnapshotId
+from neve.domain.policies.documents import Policy, PolicyInvalid, PolicyKind, parse_policy
+from neve.domain.policies.evaluation import Decision, Question, RequestContext, decide
+from neve.domain.policies.ready_made import READY_MADE
+from neve.domain.principals import Principal, root_principal, user_arn
+from neve.errors import SnapshotNotFound
+from neve.messages.http import RequestHead
+from neve.server.administration.accounts import Accounts
+from neve.server.administration.messages import DecisionView, SimulateRequest
+from neve.server.administration.texts import conflict, invalid, shown
+from neve.stores.metadata.contract import MetadataStore
+from neve.stores.metadata.contract_identities import Attachment
+
+_ACTION: Final = re.compile(r"(ebs|ec2|kms|sts):[A-Za-z]{1,128}", re.ASCII)
+_SNAPSHOT: Final = re.compile(r"(?:arn:aws[a-z-]*:ec2:[a-z0-9-]*::snapshot/)?(snap-[0-9a-f]{1,64})", re.ASCII)
+_RESOURCE: Final = re.compile(r"\*|arn:[^:\s]+:[^:\s]+:[^:\s]*:[^:\s]*:\S+")
+_CONTEXT_KEY: Final = re.compile(r"[A-Za-z0-9-]+:\S(?:.*\S)?")
+_CONTEXT_KEYS_MAX: Final = 100
+_OF_NO_REQUEST: Final = RequestHead(method="", raw_target="", headers=())
+
+
+class Simulator:
+    """Answers what policies would say."""
+
+    def __init__(self, metadata: MetadataStore, accounts: Accounts, clock: Clock, region: str) -> None:
+        self._metadata = metadata
+        self._accounts = accounts
+        self._clock = clock
+        self._region = region
+
+    def ask(self, request: SimulateRequest) -> DecisionView:
+        account = self._accounts.the(request.account_id)
+        action = _checked_action(request.action)
+        given = _checked_context(request.context)
+        snapshot = _SNAPSHOT.fullmatch(request.resource)
+        resource = request.resource
+        if snapshot is not None and resource == snapshot[1]:
+            resource = snapshot_arn(self._region, snapshot[1])
+        if not _RESOURCE.fullmatch(resource):
+            raise invalid(
+                f"{shown(resource)} is no resource: write an ARN such as arn:aws:ec2:{self._region}::snapshot/snap-…, a "
+                "snapshot's id, or * for an action without resources"
+            )
+        principal = self._principal(account, request.user_name)
+        notes: list[str] = []
+        context = self._context(principal, "" if snapshot is None else snapshot[1], given, notes)
+        decision = decide(Question(principal=principal, action=action, resource=resource, context=context))
+        return _view(principal, action, resource, decision, notes)
+
+    def _principal(self, account: Account, user_name: str) -> Principal:
+        if not user_name:
+            return root_principal(account.account_id)
+        user = self._metadata.identities.user(account.account_id, user_name)
+        attached = self._metadata.identities.attachments(account.account_id, user_name)
+        return Principal(
+            account_id=account.account_id,
+            arn=user_arn(account.account_id, user_name),
+            user_id=user.user_id,
+            user_name=user_name,
+            policies=tuple(_policy(each) for each in attached),
+        )
+
+    def _context(
+        self, principal: Principal, snapshot_id: str, given: RequestContext, notes: list[str]
+    ) -> RequestContext:
+        fixed = of_request(_OF_NO_REQUEST, principal, region=self._region, now_ms=self._clock.now_ms())
+
+        def tags_of(_name: str) -> Mapping[str, str]:
+            return self._tags(principal.account_id, snapshot_id, notes)
+
+        return {**Conditions(fixed, tags_of).about(snapshot_id), **given}
+
+    def _tags(self, account_id: AccountId, snapshot_id: str, notes: list[str]) -> Mapping[str, str]:
+        try:
+            return self._metadata.visible_snapshot(account_id, SnapshotId(snapshot_id)).snapshot.tags
+        except SnapshotNotFound:
+            notes.append(f"snapshot {snapshot_id} is not there: it was taken to have no tags")
+            return {}
+
+
+def _policy(attached: Attachment) -> Policy:
+    document = attached.document
+    if document is None:
+        document = READY_MADE.get(attached.policy_name, "")
+    try:
+        return parse_policy(document, PolicyKind.IDENTITY, name=attached.policy_name)
+    except PolicyInvalid as unreadable:
+        raise conflict(
+            f"policy {attached.policy_name}, which is attached to the user, cannot be read, so that everything is denied "
+            f"until it is put anew or detached: {unreadable}"
+        ) from None
+
+
+def _checked_action(action: str) -> str:
+    if not _ACTION.fullmatch(action):
+        raise invalid(
+            f"{shown(action)} is no action of this service: write one such as ebs:PutSnapshotBlock, "
+            "ec2:DeleteSnapshot, kms:Decrypt or sts:GetSessionToken"
+        )
+    return action
+
+
+def _checked_context(context: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    if len(context) > _CONTEXT_KEYS_MAX:
+        raise invalid(f"a request has at most {_CONTEXT_KEYS_MAX} condition keys here")
+    for key in context:
+        if not _CONTEXT_KEY.fullmatch(key):
+            raise invalid(
+                f"{shown(key)} is no condition key: write one such as aws:SourceIp or aws:RequestTag/team"
+            )
+    return {key.lower(): tuple(values) for key, values in context.items()}
+
+
+def _view(
+    principal: Principal, action: str, resource: str, decision: Decision, notes: list[str]
+) -> DecisionView:
+    return DecisionView(
+        allowed=decision.allowed,
+        verdict=decision.verdict.name.lower().replace("_", "-"),
+        principal=principal.arn,
+        action=action,
+        resource=resource,
+        explanation=decision.explanation,
+        message="" if decision.allowed else denial(principal, action, resource, decision.because),
+        notes=notes,
+    )
