@@ -23,11 +23,7 @@ def missing(path: str) -> str:
 
 def text_violations(path: str, shape: Shape, text: str) -> list[str]:
     """Return what is wrong with a string."""
-    found = []
-    if shape.minimum is not None and len(text) < shape.minimum:
-        found.append(f"Member must have length greater than or equal to {shape.minimum}")
-    if shape.maximum is not None and len(text) > shape.maximum:
-        found.append(f"Member must have length less than or equal to {shape.maximum}")
+    found = _length_constraints(shape.minimum, shape.maximum, len(text))
     if shape.pattern and _compiled(shape.pattern).fullmatch(text) is None:
         found.append(f"Member must satisfy regular expression pattern: {shape.pattern}")
     if shape.enum and text not in shape.enum:
@@ -48,6 +44,22 @@ def number_violations(path: str, shape: Shape, number: int) -> list[str]:
     return [_violation(path, shape, str(number), constraint) for constraint in found]
 
 
+def blob_violations(path: str, shape: Shape, size_bytes: int) -> list[str]:
+    """Return what is wrong with the length of a blob, which no message repeats."""
+    return [
+        f"Value at '{path}' failed to satisfy constraint: {constraint}"
+        for constraint in _length_constraints(shape.minimum, shape.maximum, size_bytes)
+    ]
+
+
+def list_violations(path: str, minimum: int | None, maximum: int | None, item_count: int) -> list[str]:
+    """Return what is wrong with the number of items in a list."""
+    return [
+        f"Value at '{path}' failed to satisfy constraint: {constraint}"
+        for constraint in _length_constraints(minimum, maximum, item_count)
+    ]
+
+
 def parsed_text(member: Member, text: str) -> tuple[str | int, list[str]]:
     """Return the value of a member that came as text (path, query or header), and what is wrong with it."""
     shape, path = member.shape, member.coral_name
@@ -60,6 +72,15 @@ def parsed_text(member: Member, text: str) -> tuple[str | int, list[str]]:
         lowest, highest = NUMBER_RANGES[shape.kind]
         return 0, number_violations(path, shape, lowest - 1 if text.startswith("-") else highest + 1)
     return int(text), number_violations(path, shape, int(text))
+
+
+def _length_constraints(minimum: int | None, maximum: int | None, length: int) -> list[str]:
+    found = []
+    if minimum is not None and length < minimum:
+        found.append(f"Member must have length greater than or equal to {minimum}")
+    if maximum is not None and length > maximum:
+        found.append(f"Member must have length less than or equal to {maximum}")
+    return found
 
 
 def _violation(path: str, shape: Shape, text: str, constraint: str) -> str:
