@@ -20,17 +20,19 @@ DURATION_S_MIN: Final = 900
 DURATION_S_MAX: Final = 129_600
 NAME_CHARS_MIN: Final = 2
 NAME_CHARS_MAX: Final = 32
+NAME_PATTERN: Final = r"[\w+=,.@-]*"
 POLICY_CHARS_MAX: Final = 2048
+POLICY_PATTERN: Final = r"[\u0009\u000A\u000D\u0020-\u00FF]+"
 """STS API reference; the model has the same numbers."""
 
+_QUOTED_CHARS_MAX: Final = 128
+"""Of a value that is wrong: what is wrong with it must still fit into the message."""
 _SIGNATURE_PREFIX: Final = "X-Amz-"
 """Query parameters of a presigned request; they belong to the signature, not to the action."""
 _FORM: Final = re.compile(r"[!-~]*", re.ASCII)
 _INTEGER: Final = re.compile(r"-?[0-9]{1,9}", re.ASCII)
-_NAME_PATTERN: Final = r"[\w+=,.@-]*"
-_NAME: Final = re.compile(_NAME_PATTERN, re.ASCII)
-_POLICY_PATTERN: Final = r"[\u0009\u000A\u000D\u0020-\u00FF]+"
-_POLICY: Final = re.compile(_POLICY_PATTERN)
+_NAME: Final = re.compile(NAME_PATTERN, re.ASCII)
+_POLICY: Final = re.compile(POLICY_PATTERN)
 
 Parameters = dict[str, str]
 
@@ -99,7 +101,7 @@ def _get_federation_token(parameters: Parameters) -> sts.StsRequest:
     if len(name) > NAME_CHARS_MAX:
         raise _too_long(name, "name", NAME_CHARS_MAX)
     if _NAME.fullmatch(name) is None:
-        raise _unlike(name, "name", _NAME_PATTERN)
+        raise _unlike(name, "name", NAME_PATTERN)
     policy = parameters.pop("Policy", None)
     if policy is not None:
         if not policy:
@@ -107,7 +109,7 @@ def _get_federation_token(parameters: Parameters) -> sts.StsRequest:
         if len(policy) > POLICY_CHARS_MAX:
             raise _too_long(policy, "policy", POLICY_CHARS_MAX)
         if _POLICY.fullmatch(policy) is None:
-            raise _unlike(policy, "policy", _POLICY_PATTERN)
+            raise _unlike(policy, "policy", POLICY_PATTERN)
     request = sts.GetFederationTokenRequest(name=name, policy=policy, duration_seconds=_duration(parameters))
     _require_no_size(parameters)
     return request
@@ -160,15 +162,20 @@ def _malformed(message: str) -> StsError:
 
 
 def _too_short(text: str, member: str, chars: int) -> StsError:
-    return _invalid(f"'{text}'", member, f"Member must have length greater than or equal to {chars}")
+    return _invalid(_quoted(text), member, f"Member must have length greater than or equal to {chars}")
 
 
 def _too_long(text: str, member: str, chars: int) -> StsError:
-    return _invalid(f"'{text}'", member, f"Member must have length less than or equal to {chars}")
+    return _invalid(_quoted(text), member, f"Member must have length less than or equal to {chars}")
 
 
 def _unlike(text: str, member: str, pattern: str) -> StsError:
-    return _invalid(f"'{text}'", member, f"Member must satisfy regular expression pattern: {pattern}")
+    return _invalid(_quoted(text), member, f"Member must satisfy regular expression pattern: {pattern}")
+
+
+def _quoted(text: str) -> str:
+    shown = text if len(text) <= _QUOTED_CHARS_MAX else text[:_QUOTED_CHARS_MAX] + "…"
+    return f"'{shown}'"
 
 
 def _invalid(value: str, member: str, constraint: str) -> StsError:
