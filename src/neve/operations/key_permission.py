@@ -8,13 +8,13 @@ Whether the key works at all is another question, which its provider answers. To
 there and one that it may not use are the same: neither words nor codes tell which ARNs exist.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
 
 from neve.domain.kms_keys import EncryptionContext, Grant, KmsKeyId
 from neve.domain.policies.documents import Policy, PolicyInvalid, PolicyKind, parse_policy
-from neve.domain.policies.evaluation import ContextValue, Question, RequestContext, decide_for_key
+from neve.domain.policies.evaluation import Question, RequestContext, decide_for_key
 from neve.errors import InvariantError, KmsError
 from neve.operations.context import Caller, Context
 from neve.stores.keys.contract import KeyDescription
@@ -41,7 +41,7 @@ def described_key(ctx: Context, caller: Caller, action: str, key_arn: str) -> Ke
     try:
         return ctx.domains.describe_key(key_arn)
     except KmsError as error:
-        if error.code == _NOT_FOUND and parse_key_arn(key_arn).account_id != caller.account_id:
+        if error.code == _NOT_FOUND and _hides(ctx, caller, parse_key_arn(key_arn).account_id):
             raise _denied(caller, action, key_arn, _ACROSS_ACCOUNTS) from None
         raise
 
@@ -67,7 +67,7 @@ def require_key_permission(
             principal=caller.principal,
             action=action,
             resource=description.arn,
-            context={**caller.context, **_key_context(ctx, caller, encryption_context, via_service)},
+            context={**caller.context, **_via(ctx, via_service=via_service)},
         ),
         key_policy=None if description.policy is None else _key_policy(description.policy),
         key_account_id=description.account_id,
@@ -76,8 +76,8 @@ def require_key_permission(
     )
     if decision.allowed:
         return
-    is_foreign = description.account_id != caller.account_id
-    raise _denied(caller, action, description.arn, _ACROSS_ACCOUNTS if is_foreign else decision.because)
+    because = _ACROSS_ACCOUNTS if _hides(ctx, caller, description.account_id) else decision.because
+    raise _denied(caller, action, description.arn, because)
 
 
 def _denied(caller: Caller, action: str, key_arn: str, because: str) -> KmsError:
@@ -87,25 +87,13 @@ def _denied(caller: Caller, action: str, key_arn: str, because: str) -> KmsError
     )
 
 
-def _key_context(
-    ctx: Context, caller: Caller, encryption_context: EncryptionContext | None, via_service: bool
-) -> RequestContext:
-    keys: dict[str, ContextValue] = {"kms:calleraccount": (caller.account_id,)}
-    if via_service:
-        keys["kms:viaservice"] = (f"ec2.{ctx.region}.amazonaws.com",)
-    if encryption_context:
-        keys["kms:encryptioncontextkeys"] = tuple(encryption_context)
-        keys.update(_by_folded_name(encryption_context))
-    return keys
+def _via(ctx: Context, *, via_service: bool) -> RequestContext:
+    return {"kms:viaservice": (f"ec2.{ctx.region}.amazonaws.com",)} if via_service else {}
 
 
-def _by_folded_name(encryption_context: EncryptionContext) -> Mapping[str, ContextValue]:
-    """Return a condition key for each pair; pairs whose keys differ in case only share one, with all their values."""
-    found: dict[str, tuple[str, ...]] = {}
-    for key, value in encryption_context.items():
-        name = f"kms:encryptioncontext:{key.lower()}"
-        found[name] = (*found.get(name, ()), value)
-    return found
+def _hides(ctx: Context, caller: Caller, account_id: str) -> bool:
+    """Return whether a key is another account's. Accounts in the ARNs of somebody else's KMS are not ours to compare."""
+    return ctx.keyring is not None and account_id != caller.account_id
 
 
 @lru_cache(maxsize=_POLICIES_REMEMBERED_MAX)
