@@ -42,7 +42,7 @@ def described_key(ctx: Context, caller: Caller, action: str, key_arn: str) -> Ke
         return ctx.domains.describe_key(key_arn)
     except KmsError as error:
         if error.code == _NOT_FOUND and _hides(ctx, caller, parse_key_arn(key_arn).account_id):
-            raise _denied(caller, action, key_arn, _ACROSS_ACCOUNTS) from None
+            raise denied_across_accounts(caller, action, key_arn) from None
         raise
 
 
@@ -54,10 +54,12 @@ def require_key_permission(
     *,
     encryption_context: EncryptionContext | None = None,
     via_service: bool = False,
+    grant_counts: Callable[[Grant], bool] = lambda _: True,
 ) -> None:
     """Return if the caller may do `action` (`kms:Decrypt`) with the key.
 
-    `via_service` says that EBS uses the key on the caller's behalf: then policies see `kms:ViaService`.
+    `via_service` says that EBS uses the key on the caller's behalf: then policies see `kms:ViaService`. A grant for
+    which `grant_counts` is false is as good as none.
 
     Raises:
         KmsError: AccessDeniedException.
@@ -71,13 +73,18 @@ def require_key_permission(
         ),
         key_policy=None if description.policy is None else _key_policy(description.policy),
         key_account_id=description.account_id,
-        grants=_grants_reader(ctx, description.arn),
+        grants=_grants_reader(ctx, description.arn, grant_counts),
         encryption_context=encryption_context,
     )
     if decision.allowed:
         return
     because = _ACROSS_ACCOUNTS if _hides(ctx, caller, description.account_id) else decision.because
     raise _denied(caller, action, description.arn, because)
+
+
+def denied_across_accounts(caller: Caller, action: str, key_arn: str) -> KmsError:
+    """Return what is said of another account's key, whether it is not there or may not be used."""
+    return _denied(caller, action, key_arn, _ACROSS_ACCOUNTS)
 
 
 def _denied(caller: Caller, action: str, key_arn: str, because: str) -> KmsError:
@@ -104,17 +111,20 @@ def _key_policy(text: str) -> Policy:
         raise InvariantError(f"a key policy that was accepted does not parse: {error}") from error
 
 
-def _grants_reader(ctx: Context, key_arn: str) -> Callable[[], Sequence[Grant]]:
-    """Return what reads every grant of the key, if policies leave the question open."""
+def _grants_reader(
+    ctx: Context, key_arn: str, counts: Callable[[Grant], bool]
+) -> Callable[[], Sequence[Grant]]:
+    """Return what reads every grant of the key that counts, if policies leave the question open."""
 
     def read() -> Sequence[Grant]:
         key_id = KmsKeyId(parse_key_arn(key_arn).key_id)
         grants: list[Grant] = []
-        while True:
-            after = grants[-1].grant_id if grants else None
-            page = ctx.metadata.keys.grants(key_id, after=after, limit=_GRANTS_READ_AT_ONCE)
-            grants.extend(page)
+        after: str | None = None
+        while page := ctx.metadata.keys.grants(key_id, after=after, limit=_GRANTS_READ_AT_ONCE):
+            grants.extend(grant for grant in page if counts(grant))
+            after = page[-1].grant_id
             if len(page) < _GRANTS_READ_AT_ONCE:
-                return grants
+                break
+        return grants
 
     return read
