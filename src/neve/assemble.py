@@ -6,6 +6,7 @@ Opened from left to right and closed from right to left, whatever happens in bet
 without what it stands on.
 """
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,6 +25,7 @@ from neve.events import ChunkFoundDamaged, Report, silent
 from neve.limits import STANDARD, Limits
 from neve.operations.context import Context, Quotas
 from neve.processors import Processors
+from neve.secret_sources import parse_secret_source
 from neve.server.access_keys import AccessKeys, NewAccessKey
 from neve.server.app import App, Bounds
 from neve.server.background import Background, Rhythm, SealingQueue, works
@@ -40,6 +42,7 @@ from neve.storage.domains import Domains
 from neve.storage.sealing import Sealer
 from neve.stores import directory
 from neve.stores.directory import StoreDirectory
+from neve.stores.master_key import DEFAULT_SOURCE
 from neve.stores.keys.contract import KeyProvider
 from neve.stores.keys.contract_managed import ManagedKeys
 from neve.stores.keys.local import LocalKeyring
@@ -57,11 +60,14 @@ def create_store(
     *,
     account_name: str,
     region: str,
+    master_key: str = "",
     clock: Clock | None = None,
     entropy: Entropy | None = None,
     limits: Limits = STANDARD,
 ) -> NewAccessKey:
     """Make a store in an empty directory, with an account, and return the account's first access key.
+
+    `master_key` says where its key is or is to be made, as the setting does; empty is the store itself.
 
     Raises:
         StoreUnusable: it cannot be made there. Nothing is left behind.
@@ -71,7 +77,9 @@ def create_store(
 
     def populate(store: StoreDirectory) -> None:
         now_ms = clock.now_ms()
-        _write_durably(store.path / FILE_NAME, f'region = "{region}"\n')
+        # A JSON string without escapes for what lies beyond ASCII is a TOML string.
+        told = f"master_key = {json.dumps(master_key, ensure_ascii=False)}\n" if master_key else ""
+        _write_durably(store.path / FILE_NAME, f'region = "{region}"\n{told}')
         LocalSegmentStore.create(store.segments_path)
         facts = StoreFacts(
             format_version=directory.VERSION,
@@ -91,7 +99,8 @@ def create_store(
         finally:
             metadata.close()
 
-    directory.create(path, entropy=entropy, populate=populate)
+    source = parse_secret_source(master_key) if master_key else DEFAULT_SOURCE
+    directory.create(path, entropy=entropy, populate=populate, master_key=source)
     return made[0]
 
 
@@ -103,7 +112,7 @@ def open_access_keys(path: Path, settings: Settings, *, limits: Limits = STANDAR
         StoreUnusable: among other reasons because a server has it open.
     """
     clock, entropy = SystemClock(), SystemEntropy()
-    with directory.open_directory(path, master_key_file=_master_key_file(path, settings)) as store:
+    with directory.open_directory(path, master_key=parse_secret_source(settings.master_key)) as store:
         keyring = Keyring(store.master_key, entropy)
         metadata = SqliteMetadataStore.open(store.metadata_path, limits=limits)
         try:
@@ -162,7 +171,7 @@ def open_service(
     limits = _limits(settings, limits)
     with ExitStack() as closing:
         store = closing.enter_context(
-            directory.open_directory(path, master_key_file=_master_key_file(path, settings))
+            directory.open_directory(path, master_key=parse_secret_source(settings.master_key))
         )
         metadata = SqliteMetadataStore.open(store.metadata_path, limits=limits)
         closing.callback(metadata.close)
@@ -378,11 +387,6 @@ def _rates(settings: Settings) -> Rates:
             "PutSnapshotBlock": settings.put_snapshot_block_per_snapshot_per_s_max,
         },
     )
-
-
-def _master_key_file(path: Path, settings: Settings) -> Path | None:
-    """Return where the master key is, a relative name being relative to the store; None is the usual place."""
-    return None if settings.master_key_file is None else path / settings.master_key_file
 
 
 def _write_durably(file: Path, text: str) -> None:

@@ -15,10 +15,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from neve.errors import NeveError
 from neve.limits import KIB, MIB
+from neve.secret_sources import parse_secret_source
 
 ENVIRONMENT_PREFIX = "NEVE_"
 FILE_NAME = "neve.toml"
@@ -31,6 +32,15 @@ Positive = Annotated[int, Field(gt=0)]
 TokenAge = Annotated[int, Field(gt=0, le=366 * 24 * 3600)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PerSecond = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def _check_source(text: str) -> str:
+    parse_secret_source(text)
+    return text
+
+
+SecretPlace = Annotated[str, AfterValidator(_check_source)]
+"""Where a secret is; never the secret."""
 
 
 class SettingsInvalid(NeveError):
@@ -68,9 +78,10 @@ class Settings(BaseModel):
         pattern=r"^(/[A-Za-z0-9._~-]+)*$",
         description="Prefix of every path, for an endpoint URL such as `http://host/base`. Empty for none.",
     )
-    master_key_file: Path | None = Field(
-        default=None,
-        description="File with the store's master key, if it is not kept in the store directory itself.",
+    master_key: SecretPlace = Field(
+        default="file:master.key",
+        description="Where the store's master key is: `file:PATH` (relative to the store), `env:NAME`, "
+        "`command:CMD ARGS` or `credential:NAME` (systemd).",
     )
 
     # --- what is logged
@@ -196,6 +207,9 @@ class Settings(BaseModel):
         return int(self.listen.rpartition(":")[2])
 
 
+_SOURCES = frozenset({"master_key"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
     """Settings, and where each value came from."""
@@ -281,7 +295,7 @@ def _sentences(invalid: ValidationError, origins: Mapping[str, Origin], file: Pa
     for problem in invalid.errors(include_url=False):
         name = str(problem["loc"][0])
         said = problem["msg"].removeprefix("Value error, ")
-        sentences.append(
-            f"{_place(name, origins[name], file)} is {problem['input']!r}, which will not do: {said}."
-        )
+        # Where a source belongs, the secret itself may stand: it is not repeated.
+        given = "" if name in _SOURCES else f" is {problem['input']!r}, which"
+        sentences.append(f"{_place(name, origins[name], file)}{given} will not do: {said}.")
     return " ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)

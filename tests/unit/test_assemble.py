@@ -79,13 +79,13 @@ def test_the_master_key_may_be_kept_elsewhere(tmp_path: Path, made: NewAccessKey
         assemble.open_service(path, Settings(), limits=TINY),
     ):
         pass
-    settings = Settings(master_key_file=Path("../elsewhere.key"))
+    settings = Settings(master_key="file:../elsewhere.key")
     with assemble.open_service(path, settings, limits=TINY) as service:
         assert ask(service, made).status == 201
 
 
 @pytest.mark.parametrize(
-    ("file", "said"), [("metadata.db", "belongs to another store"), ("master.key", "not the master key")]
+    ("file", "said"), [("metadata.db", "belongs to another store"), ("master.key", "was created with master key")]
 )
 def test_a_file_of_another_store_is_refused_before_anything_is_written(
     tmp_path: Path, made: NewAccessKey, file: str, said: str

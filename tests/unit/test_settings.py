@@ -136,3 +136,11 @@ def test_every_setting_is_documented_with_its_default(name: str) -> None:
 def test_nothing_is_documented_that_does_not_exist() -> None:
     documented = re.findall(r"^\| `(\w+)` \|", DOCUMENT.read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert set(documented) == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", ["master_key"])
+def test_a_secret_in_place_of_its_source_is_refused_without_being_shown(name: str) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        loaded(environment={f"NEVE_{name.upper()}": "5a" * 32})
+    assert f"NEVE_{name.upper()} will not do: it should be file:PATH" in str(refused.value)
+    assert "5a5a" not in str(refused.value)

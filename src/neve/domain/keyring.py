@@ -21,6 +21,7 @@ from neve.errors import StoreUnusable
 MASTER_KEY_BYTES = 32
 _VERSION = b"\x01"
 _NONCE_BYTES = 12
+_FINGERPRINT_BYTES = 4
 
 
 class Purpose(StrEnum):
@@ -32,6 +33,15 @@ class Purpose(StrEnum):
     KMS_KEY_MATERIAL = "kms key material"
     SESSION_TOKENS = "session tokens"
     GRANT_TOKENS = "grant tokens"
+
+
+_FINGERPRINT = "fingerprint"
+"""No purpose: nothing is ever sealed under what is derived for it, so that it may be shown."""
+
+
+def master_key_fingerprint(master_key: bytes) -> str:
+    """Return eight hex digits that tell master keys apart and may be known to anybody."""
+    return _derived(master_key, _FINGERPRINT, _FINGERPRINT_BYTES).hex()
 
 
 class Keyring:
@@ -46,8 +56,7 @@ class Keyring:
 
     def derive(self, purpose: Purpose, size_bytes: int) -> bytes:
         """Return the key of `purpose`; the same for the same master key, for ever."""
-        kdf = HKDF(algorithm=SHA256(), length=size_bytes, salt=None, info=b"neve/1 " + purpose.encode())
-        return kdf.derive(self._master_key)
+        return _derived(self._master_key, purpose, size_bytes)
 
     def seal(self, purpose: Purpose, secret: bytes, *, belongs_to: str) -> bytes:
         """Return `secret` sealed so that it opens only for the same purpose and owner."""
@@ -70,3 +79,8 @@ class Keyring:
                 f"the {purpose} of {belongs_to} does not open: this is not the master key it was sealed under, "
                 "or the record was altered. Start with the master key this store was created with."
             ) from None
+
+
+def _derived(master_key: bytes, label: str, size_bytes: int) -> bytes:
+    kdf = HKDF(algorithm=SHA256(), length=size_bytes, salt=None, info=b"neve/1 " + label.encode())
+    return kdf.derive(master_key)

@@ -2,7 +2,7 @@
 
     DIR/format.json     says that this is a store, and of which version
     DIR/lock            locked for as long as a process has the store open; holds its pid
-    DIR/master.key      everything sealed is sealed under it; may be kept elsewhere
+    DIR/master.key      everything sealed is sealed under it; may be kept elsewhere (stores/master_key)
     DIR/metadata.db     made and understood by stores/metadata
     DIR/segments/       made and understood by stores/segments
     DIR/neve.toml       settings, if any
@@ -15,9 +15,7 @@ It knows where the last four are and nothing about them: whoever assembles the s
 import fcntl
 import json
 import os
-import re
 import shutil
-import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -28,9 +26,17 @@ import msgspec
 
 from neve import limits
 from neve.clock import Entropy
-from neve.domain.keyring import MASTER_KEY_BYTES
+from neve.domain.keyring import master_key_fingerprint
 from neve.errors import StoreInUse, StoreUnusable
+from neve.secret_sources import SecretSource
 from neve.stores.file_operations import FILE_MODE, FileOperations, SystemFileOperations, write_all
+from neve.stores.master_key import (
+    DEFAULT_SOURCE,
+    file_to_make,
+    key_file_content,
+    new_master_key,
+    read_master_key,
+)
 
 VERSION = 1
 _FORMAT = "neve-store"
@@ -38,12 +44,10 @@ _FORMAT_FILE = "format.json"
 _UNFINISHED = "format.json.part"
 """Written first and renamed last: where it stands alone, creating the store was interrupted."""
 _LOCK_FILE = "lock"
-_KEY_FILE = "master.key"
 _STORE_ID_BYTES = 16
 _NOT_OURS = frozenset({"lost+found"})
 """What a new file system may contain and still be empty."""
 _SMALL_FILE_BYTES_MAX = 64 * limits.KIB
-_KEY_TEXT = re.compile(rb"([0-9a-f]{64})\n?")
 
 
 class _Claim(msgspec.Struct):
@@ -59,6 +63,8 @@ class _Description(msgspec.Struct, forbid_unknown_fields=True):
     format: Literal["neve-store"]
     version: Literal[1]
     store_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+    master_key_fingerprint: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{8})?\Z")] = ""
+    """Of the key the store was created with; empty in stores from before it was recorded."""
 
 
 class StoreDirectory:
@@ -104,19 +110,28 @@ def create(
     entropy: Entropy,
     populate: Callable[[StoreDirectory], None] = lambda _: None,
     files: FileOperations | None = None,
+    master_key: SecretSource = DEFAULT_SOURCE,
 ) -> None:
-    """Make `path` a new store, durably, with a master key of its own, and let `populate` fill it.
+    """Make `path` a new store, durably, and let `populate` fill it.
 
-    The directory may exist if it is empty; its parent must. When anything fails, what was made is removed
-    again and the failure raised.
+    Its master key is the one that `master_key` holds, or a new one in the file it names if that is not there.
+    The directory may exist if it is empty; its parent must. When anything fails, what was made is removed again
+    and the failure raised.
 
     Raises:
-        StoreUnusable: the directory is not empty, or is in use, or cannot be written.
+        StoreUnusable: the directory is not empty, or is in use, or cannot be written, or there is no such key.
         whatever `populate` raises, an OSError as StoreUnusable.
     """
     files = files or SystemFileOperations()
     try:
         is_new = _make_or_find_empty(path, files)
+        try:
+            key_file = file_to_make(master_key, path)
+            known_key = b"" if key_file else read_master_key(master_key, path)
+        except BaseException:
+            if is_new:
+                _forget_empty(path)
+            raise
         try:
             lock_descriptor = _lock(path)
         except OSError:
@@ -125,7 +140,7 @@ def create(
         directory = StoreDirectory(
             path=path,
             store_id=entropy.take(_STORE_ID_BYTES).hex(),
-            master_key=entropy.take(MASTER_KEY_BYTES),
+            master_key=known_key or new_master_key(entropy),
             lock_descriptor=lock_descriptor,
         )
         with directory:
@@ -136,7 +151,7 @@ def create(
                 _unlock_again(path, is_new=is_new)
                 raise
             try:
-                _fill(directory, populate, files)
+                _fill(directory, populate, files, key_file)
             except BaseException:
                 _remove_again(path, is_new=is_new)
                 raise
@@ -144,26 +159,38 @@ def create(
         raise StoreUnusable(f"no store can be made in {path}: {error}") from error
 
 
-def open_directory(path: Path, *, master_key_file: Path | None = None) -> StoreDirectory:
-    """Lock the store in `path` for this process and return it. None means `path/master.key`.
+def open_directory(path: Path, *, master_key: SecretSource = DEFAULT_SOURCE) -> StoreDirectory:
+    """Lock the store in `path` for this process and return it.
 
     Raises:
-        StoreUnusable: it is no store, or of another version, or damaged, or in use, or its master key is not
-            where it should be or not private. The message says what to do.
+        StoreUnusable: it is no store, or of another version, or damaged, or in use, or `master_key` does not give
+            the key it was created with. The message says what to do.
     """
     try:
-        store_id = _read_format(path)
+        description = _read_format(path)
         lock_descriptor = _lock(path)
     except OSError as error:
         raise StoreUnusable(f"the store in {path} cannot be opened: {error}") from error
     try:
-        master_key = _read_master_key(master_key_file or path / _KEY_FILE)
+        key = read_master_key(master_key, path, fingerprint=description.master_key_fingerprint)
     except BaseException:
         os.close(lock_descriptor)
         raise
     return StoreDirectory(
-        path=path, store_id=store_id, master_key=master_key, lock_descriptor=lock_descriptor
+        path=path, store_id=description.store_id, master_key=key, lock_descriptor=lock_descriptor
     )
+
+
+def recorded_fingerprint(path: Path) -> str:
+    """Return the fingerprint of the master key the store in `path` was created with; empty if it does not say.
+
+    Raises:
+        StoreUnusable: it is no store we can read.
+    """
+    try:
+        return _read_format(path).master_key_fingerprint
+    except OSError as error:
+        raise StoreUnusable(f"the store in {path} cannot be read: {error}") from error
 
 
 # --- creating
@@ -190,17 +217,34 @@ def _check_empty(path: Path, files: FileOperations, *, besides: frozenset[str]) 
 
 
 def _fill(
-    directory: StoreDirectory, populate: Callable[[StoreDirectory], None], files: FileOperations
+    directory: StoreDirectory,
+    populate: Callable[[StoreDirectory], None],
+    files: FileOperations,
+    key_file: Path | None,
 ) -> None:
     path = directory.path
-    described = {"format": _FORMAT, "version": VERSION, "store_id": directory.store_id}
+    described = {
+        "format": _FORMAT,
+        "version": VERSION,
+        "store_id": directory.store_id,
+        "master_key_fingerprint": master_key_fingerprint(directory.master_key),
+    }
     _write_file(path / _UNFINISHED, json.dumps(described).encode() + b"\n", files)
-    _write_file(path / _KEY_FILE, directory.master_key.hex().encode() + b"\n", files)
-    files.sync_directory(str(path))
-    populate(directory)
-    files.rename(str(path / _UNFINISHED), str(path / _FORMAT_FILE))
-    files.sync_directory(str(path))
-    files.sync_directory(str(path.parent))
+    if key_file is not None:
+        _write_file(key_file, key_file_content(directory.master_key), files)
+    try:
+        for folder in {path, path if key_file is None else key_file.parent}:
+            files.sync_directory(str(folder))
+        populate(directory)
+        files.rename(str(path / _UNFINISHED), str(path / _FORMAT_FILE))
+        files.sync_directory(str(path))
+        files.sync_directory(str(path.parent))
+    except BaseException:
+        # Wherever it is: nobody shall find a key and wonder what it opens.
+        if key_file is not None:
+            with suppress(OSError):
+                key_file.unlink()
+        raise
 
 
 def _write_file(path: Path, content: bytes, files: FileOperations) -> None:
@@ -208,8 +252,18 @@ def _write_file(path: Path, content: bytes, files: FileOperations) -> None:
     try:
         write_all(files, descriptor, [content])
         files.sync(descriptor)
+    except BaseException:
+        with suppress(OSError):
+            path.unlink()
+        raise
     finally:
         files.close(descriptor)
+
+
+def _forget_empty(path: Path) -> None:
+    """Undo the directory, unless somebody put something into it."""
+    with suppress(OSError):
+        path.rmdir()
 
 
 def _unlock_again(path: Path, *, is_new: bool) -> None:
@@ -237,8 +291,8 @@ def _remove_again(path: Path, *, is_new: bool) -> None:
 # --- opening
 
 
-def _read_format(path: Path) -> str:
-    """Return the store's id, after checking that this is a store we can read."""
+def _read_format(path: Path) -> _Description:
+    """Return what the store says of itself, after checking that this is a store we can read."""
     file = path / _FORMAT_FILE
     try:
         content = _read_small(file)
@@ -253,7 +307,7 @@ def _read_format(path: Path) -> str:
                 f"the store in {path} has format version {claim.version}, and this program knows version "
                 f"{VERSION}: use the newer neve that wrote it"
             )
-        return msgspec.json.decode(content, type=_Description).store_id
+        return msgspec.json.decode(content, type=_Description)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise StoreUnusable(
             f"{file} is damaged ({error}): bring it back from a copy of the store; nothing else was touched"
@@ -278,31 +332,6 @@ def _why_no_store(path: Path) -> str:
     return (
         f"{path} is not a neve store (it has no {_FORMAT_FILE}): name another, or make one with `neve init`"
     )
-
-
-def _read_master_key(file: Path) -> bytes:
-    try:
-        mode = file.stat().st_mode
-        content = _read_small(file)
-    except FileNotFoundError:
-        raise StoreUnusable(
-            f"the master key is not at {file}: bring it back from the copy you keep, or set master_key_file "
-            "to where it is. Without it nothing in this store can be read."
-        ) from None
-    except OSError as error:
-        raise StoreUnusable(f"the master key at {file} cannot be read: {error}") from error
-    if stat.S_IMODE(mode) & 0o077:
-        raise StoreUnusable(
-            f"the master key at {file} is open to others than its owner (mode {stat.S_IMODE(mode):04o}): "
-            f"run `chmod 600 {file}`, and think about who may have read it"
-        )
-    match = _KEY_TEXT.fullmatch(content)
-    if match is None:
-        raise StoreUnusable(
-            f"{file} holds no master key: it should be {2 * MASTER_KEY_BYTES} lower-case hex digits and a "
-            "line end. Bring it back from the copy you keep."
-        )
-    return bytes.fromhex(match.group(1).decode("ascii"))
 
 
 def _read_small(file: Path) -> bytes:

@@ -16,7 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from neve.clock import SystemEntropy
+from neve.domain.keyring import master_key_fingerprint
 from neve.errors import StoreUnavailable, StoreUnusable
+from neve.secret_sources import parse_secret_source
 from neve.stores import directory
 from neve.stores.directory import StoreDirectory
 from neve.stores.file_operations import SystemFileOperations
@@ -61,7 +63,12 @@ def test_the_files_of_a_new_store_are_what_the_format_says(path: Path) -> None:
     assert names == {"format.json", "lock", "master.key", "metadata.db", "segments"}
     with directory.open_directory(path) as opened:
         described = json.loads((path / "format.json").read_bytes())
-        assert described == {"format": "neve-store", "version": 1, "store_id": opened.store_id}
+        assert described == {
+            "format": "neve-store",
+            "version": 1,
+            "store_id": opened.store_id,
+            "master_key_fingerprint": master_key_fingerprint(opened.master_key),
+        }
         assert (path / "master.key").read_text() == opened.master_key.hex() + "\n"
         assert (path / "lock").read_text() == f"{os.getpid()}\n"
     modes = {stat.S_IMODE((path / name).stat().st_mode) for name in ("format.json", "lock", "master.key")}
@@ -248,9 +255,81 @@ def test_the_master_key_may_be_kept_elsewhere(path: Path, tmp_path: Path) -> Non
     with directory.open_directory(path) as opened:
         key = opened.master_key
     (path / "master.key").rename(tmp_path / "usb stick")
-    assert "set master_key_file" in refusal(lambda: directory.open_directory(path))
-    with directory.open_directory(path, master_key_file=tmp_path / "usb stick") as opened:
-        assert opened.master_key == key
+    message = refusal(lambda: directory.open_directory(path))
+    assert "set master_key to where it is" in message
+    assert f"needs its master key {master_key_fingerprint(key)}" in message
+    for place in (str(tmp_path / "usb stick"), "../usb stick"):
+        with directory.open_directory(path, master_key=parse_secret_source(f"file:{place}")) as opened:
+            assert opened.master_key == key
+
+
+def test_a_store_may_be_made_with_a_key_that_is_there(tmp_path: Path) -> None:
+    key = tmp_path / "team.key"
+    key.write_text("5a" * 32)
+    key.chmod(0o600)
+    source = parse_secret_source(f"file:{key}")
+    for name in ("one", "two"):
+        directory.create(tmp_path / name, entropy=ENTROPY, master_key=source)
+        assert not (tmp_path / name / "master.key").exists()
+        with directory.open_directory(tmp_path / name, master_key=source) as opened:
+            assert opened.master_key == b"\x5a" * 32
+    assert key.read_text() == "5a" * 32
+
+
+def test_a_new_key_may_be_made_outside_of_the_store(tmp_path: Path) -> None:
+    source = parse_secret_source("file:../elsewhere.key")
+    directory.create(tmp_path / "store", entropy=ENTROPY, master_key=source)
+    assert stat.S_IMODE((tmp_path / "elsewhere.key").stat().st_mode) == 0o600
+    with directory.open_directory(tmp_path / "store", master_key=source) as opened:
+        assert (tmp_path / "elsewhere.key").read_text() == opened.master_key.hex() + "\n"
+
+
+def test_what_fails_takes_a_key_it_made_elsewhere_back_and_no_other(tmp_path: Path) -> None:
+    def fail(_: StoreDirectory) -> None:
+        raise StoreUnusable("as it happens")
+
+    for is_there in (False, True):
+        key = tmp_path / f"{is_there}.key"
+        if is_there:
+            key.write_text("5a" * 32)
+            key.chmod(0o600)
+        with pytest.raises(StoreUnusable, match="as it happens"):
+            directory.create(
+                tmp_path / "store",
+                entropy=ENTROPY,
+                populate=fail,
+                master_key=parse_secret_source(f"file:{key}"),
+            )
+        assert not (tmp_path / "store").exists()
+        assert key.exists() == is_there
+
+
+@pytest.mark.parametrize("source", ["env:NO_SUCH_VARIABLE", "credential:nothing", "command:false"])
+def test_a_store_is_not_made_without_its_key(tmp_path: Path, source: str) -> None:
+    message = refusal(
+        lambda: directory.create(tmp_path / "store", entropy=ENTROPY, master_key=parse_secret_source(source))
+    )
+    assert "needs its master key" in message
+    assert not (tmp_path / "store").exists()
+
+
+def test_another_key_is_refused_with_the_fingerprints_of_both(path: Path, tmp_path: Path) -> None:
+    with directory.open_directory(path) as opened:
+        created_with = master_key_fingerprint(opened.master_key)
+    assert directory.recorded_fingerprint(path) == created_with
+    (path / "master.key").write_text("5a" * 32)
+    message = refusal(lambda: directory.open_directory(path))
+    assert f"was created with master key {created_with}" in message
+    assert f"the key given (file:master.key) is {master_key_fingerprint(bytes([0x5A]) * 32)}" in message
+    assert "5a5a" not in message
+
+
+def test_a_store_from_before_fingerprints_opens_with_the_key_given(path: Path) -> None:
+    described = json.loads((path / "format.json").read_text())
+    del described["master_key_fingerprint"]
+    (path / "format.json").write_text(json.dumps(described))
+    assert directory.recorded_fingerprint(path) == ""
+    directory.open_directory(path).close()
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601, 0o777])
@@ -288,9 +367,12 @@ def test_what_is_no_master_key_is_refused_without_being_shown(
     assert "abab" not in message.lower()
 
 
-def test_a_key_without_a_line_end_is_welcome(path: Path) -> None:
-    (path / "master.key").write_bytes(b"ab" * 32)
-    with directory.open_directory(path) as opened:
+def test_a_key_without_a_line_end_is_welcome(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"ab" * 32)
+    (tmp_path / "key").chmod(0o600)
+    source = parse_secret_source("file:../key")
+    directory.create(tmp_path / "store", entropy=ENTROPY, master_key=source)
+    with directory.open_directory(tmp_path / "store", master_key=source) as opened:
         assert opened.master_key == b"\xab" * 32
         assert "ab" * 16 not in repr(opened)
 
