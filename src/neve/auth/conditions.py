@@ -6,7 +6,8 @@
 
 Keys are in lower case here, as in every `RequestContext`: policies may spell them as they like. Nothing is here that
 the request did not prove or bring: a key that has no value is absent, not empty. `aws:SecureTransport` is false:
-the connection that reaches us is plain, whatever a proxy before us speaks.
+the connection that reaches us is plain, whatever a proxy before us speaks. What follows from who asks
+(`aws:PrincipalArn`, `aws:username`, …) is the policies' own business.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,6 @@ from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from neve.domain.policies.evaluation import ContextValue, RequestContext
-from neve.domain.principals import Principal
 from neve.messages.http import RequestHead
 
 Value = Callable[[], ContextValue | None] | ContextValue
@@ -25,32 +25,20 @@ TagsOf = Callable[[str], Mapping[str, str]]
 _REQUEST_TAG: Final = "aws:requesttag/"
 _RESOURCE_TAGS: Final = ("aws:resourcetag/", "ec2:resourcetag/")
 """EC2 has the second spelling beside the common one."""
-_FEDERATED: Final = "arn:aws:sts:"
-"""How the name of a federated session begins; users and the root have names of IAM."""
 
 
-def of_request(head: RequestHead, principal: Principal, *, region: str, now_ms: int) -> dict[str, Value]:
+def of_request(head: RequestHead, *, region: str, now_ms: int) -> dict[str, Value]:
     """Return the keys that hold for whatever the request asks for."""
     keys: dict[str, Value] = {
         "aws:securetransport": ("false",),
         "aws:currenttime": lambda: (_time_text(now_ms),),
         "aws:epochtime": (str(now_ms // 1000),),
         "aws:requestedregion": (region,),
-        "aws:principalarn": (principal.arn,),
-        "aws:principalaccount": (principal.account_id,),
-        "aws:userid": (principal.user_id,),
-        "aws:principaltype": (_principal_type(principal),),
     }
-    if principal.user_name and not principal.arn.startswith(_FEDERATED):
-        keys["aws:username"] = (principal.user_name,)
     if head.peer:
         keys["aws:sourceip"] = lambda: (_source_ip(head.peer),)
     if agents := head.values("user-agent"):
         keys["aws:useragent"] = (agents[0],)
-    if principal.session_issued_ms is not None:
-        issued_ms = principal.session_issued_ms
-        keys["aws:tokenissuetime"] = lambda: (_time_text(issued_ms),)
-        keys["aws:multifactorauthpresent"] = ("false",)
     return keys
 
 
@@ -114,12 +102,6 @@ def _by_folded_key(prefix: str, tags: Sequence[tuple[str, str]]) -> dict[str, Co
         name = prefix + key.lower()
         found[name] = (*found.get(name, ()), value)
     return dict(found)
-
-
-def _principal_type(principal: Principal) -> str:
-    if principal.arn.startswith(_FEDERATED):
-        return "FederatedUser"
-    return "Account" if principal.is_root else "User"
 
 
 def _source_ip(peer: str) -> str:

@@ -258,7 +258,7 @@ class Exchange:
         self._caller = Caller(
             principal=principal,
             access_key_id=claim.access_key_id,
-            context=conditions.of_request(self._head, principal, region=rules.region, now_ms=now_ms),
+            context=conditions.of_request(self._head, region=rules.region, now_ms=now_ms),
         )
         return self._caller
 

@@ -76,7 +76,7 @@ class Simulator:
     def _context(
         self, principal: Principal, snapshot_id: str, given: RequestContext, notes: list[str]
     ) -> RequestContext:
-        fixed = of_request(_OF_NO_REQUEST, principal, region=self._region, now_ms=self._clock.now_ms())
+        fixed = of_request(_OF_NO_REQUEST, region=self._region, now_ms=self._clock.now_ms())
 
         def tags_of(_name: str) -> Mapping[str, str]:
             return self._tags(principal.account_id, snapshot_id, notes)
