@@ -6,7 +6,7 @@ request, no hint whether an access key exists.
 
 from typing import Final
 
-from neve.errors import CommonError, Ec2Error, KmsError, StsError
+from neve.errors import CommonError, Ec2Error, StsError
 
 INVALID_SIGNATURE: Final = "InvalidSignatureException"
 INCOMPLETE_SIGNATURE: Final = "IncompleteSignatureException"
@@ -87,8 +87,3 @@ def as_ec2(error: CommonError) -> Ec2Error:
 def as_sts(error: CommonError) -> StsError:
     """Return what STS says instead of an authentication failure."""
     return StsError(_STS_CODES.get(error.code, error.code), error.message, status=error.status)
-
-
-def as_kms(error: CommonError) -> KmsError:
-    """Return what KMS says instead of an authentication failure: the same words, as a bad request (contract 10)."""
-    return KmsError(error.code, error.message)

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from neve.auth import failures
-from neve.errors import AccessDeniedError, CommonError, Ec2Error, RequestError, StsError
+from neve.errors import AccessDeniedError, CommonError, Ec2Error, KmsError, RequestError, StsError
 from neve.limits import Limits
 from neve.messages.http import RequestHead, Response
 from neve.wire import (
     ec2query,
     ec2xml,
+    kms_json,
     restjson_requests,
     restjson_responses,
     sts_query,
@@ -68,6 +69,14 @@ PROTOCOLS: Final[Mapping[Service, Protocol]] = {
         denied=lambda sentence: Ec2Error("UnauthorizedOperation", _EC2_DENIAL + sentence, status=403),
         body_bytes_max=_form_bytes_max,
         headers=(("Server", "AmazonEC2"),),  # contract 9.1
+    ),
+    Service.KMS: Protocol(
+        decode=lambda _route, head, body: kms_json.decode(head, body),
+        encode=kms_json.encode,
+        encode_error=kms_json.encode_error,
+        unproven=lambda error: error,
+        denied=lambda sentence: KmsError("AccessDeniedException", sentence),
+        body_bytes_max=_json_bytes_max,
     ),
     Service.STS: Protocol(
         decode=lambda _route, head, body: sts_query.decode(head, body),
