@@ -47,7 +47,9 @@ class Door:
     def make(self, *, rates: Rates | None = None, context: Any = None, **rules: Any) -> Pipeline:
         return Pipeline(
             context=context or self.world.context,
-            credentials=Credentials(self.world.metadata, self.keyring),
+            credentials=Credentials(
+                self.world.metadata, self.keyring, self.world.context.sessions, self.journal.report
+            ),
             limiter=RateLimiter(rates or Rates(), lock=Lock()),
             rules=Rules(region="us-east-1", **rules),
             report=self.journal.report,
