@@ -52,6 +52,8 @@ class Limits:
     """Contract 3.5 and choice 11."""
     tag_resources_max: int = 1000
     """Contract 9.5: resources in one CreateTags or DeleteTags."""
+    permission_changes_max: int = 500
+    """Contract 9.6: accounts and groups in one ModifySnapshotAttribute."""
     filter_values_max: int = 200
     """Contract 9.3."""
     describe_results_min: int = 5

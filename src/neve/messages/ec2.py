@@ -106,6 +106,113 @@ class DescribeTagsResponse:
     next_token: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateVolumePermission:
+    """Whom a snapshot is shared with: an account or a group."""
+
+    user_id: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateVolumePermissionModifications:
+    add: tuple[CreateVolumePermission, ...] = ()
+    remove: tuple[CreateVolumePermission, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModifySnapshotAttributeRequest:
+    """Says it in one of two forms: lists with an operation type, or modifications (contract 9.6)."""
+
+    snapshot_id: str
+    attribute: str | None = None
+    create_volume_permission: CreateVolumePermissionModifications = CreateVolumePermissionModifications()
+    group_names: tuple[str, ...] = ()
+    operation_type: str | None = None
+    user_ids: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeSnapshotAttributeRequest:
+    snapshot_id: str
+    attribute: str
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductCode:
+    product_code_id: str
+    product_code_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeSnapshotAttributeResponse:
+    """The attribute asked for; the other one is None."""
+
+    snapshot_id: str
+    create_volume_permissions: tuple[CreateVolumePermission, ...] | None = None
+    product_codes: tuple[ProductCode, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetSnapshotAttributeRequest:
+    snapshot_id: str
+    attribute: str
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnableEbsEncryptionByDefaultRequest:
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisableEbsEncryptionByDefaultRequest:
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EbsEncryptionByDefaultResponse:
+    """Of Enable and of Disable."""
+
+    ebs_encryption_by_default: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetEbsEncryptionByDefaultRequest:
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetEbsEncryptionByDefaultResponse:
+    ebs_encryption_by_default: bool
+    sse_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetEbsDefaultKmsKeyIdRequest:
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModifyEbsDefaultKmsKeyIdRequest:
+    kms_key_id: str
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetEbsDefaultKmsKeyIdRequest:
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EbsDefaultKmsKeyIdResponse:
+    """Of Get, of Modify and of Reset."""
+
+    kms_key_id: str
+
+
 @dataclass(frozen=True, slots=True)
 class VoidResponse:
     """`<return>true</return>`."""
@@ -117,5 +224,22 @@ Ec2Request = (
     | CreateTagsRequest
     | DeleteTagsRequest
     | DescribeTagsRequest
+    | ModifySnapshotAttributeRequest
+    | DescribeSnapshotAttributeRequest
+    | ResetSnapshotAttributeRequest
+    | EnableEbsEncryptionByDefaultRequest
+    | DisableEbsEncryptionByDefaultRequest
+    | GetEbsEncryptionByDefaultRequest
+    | GetEbsDefaultKmsKeyIdRequest
+    | ModifyEbsDefaultKmsKeyIdRequest
+    | ResetEbsDefaultKmsKeyIdRequest
 )
-Ec2Response = DescribeSnapshotsResponse | DescribeTagsResponse | VoidResponse
+Ec2Response = (
+    DescribeSnapshotsResponse
+    | DescribeTagsResponse
+    | DescribeSnapshotAttributeResponse
+    | EbsEncryptionByDefaultResponse
+    | GetEbsEncryptionByDefaultResponse
+    | EbsDefaultKmsKeyIdResponse
+    | VoidResponse
+)

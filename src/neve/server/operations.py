@@ -21,10 +21,23 @@ from neve.operations.ebs.list_snapshot_blocks import list_snapshot_blocks
 from neve.operations.ebs.put_snapshot_block import put_snapshot_block
 from neve.operations.ebs.start_snapshot import start_snapshot
 from neve.operations.ec2.create_tags import create_tags
+from neve.operations.ec2.default_kms_key import (
+    get_ebs_default_kms_key_id,
+    modify_ebs_default_kms_key_id,
+    reset_ebs_default_kms_key_id,
+)
 from neve.operations.ec2.delete_snapshot import delete_snapshot
 from neve.operations.ec2.delete_tags import delete_tags
+from neve.operations.ec2.describe_snapshot_attribute import describe_snapshot_attribute
 from neve.operations.ec2.describe_snapshots import describe_snapshots
 from neve.operations.ec2.describe_tags import describe_tags
+from neve.operations.ec2.encryption_by_default import (
+    disable_ebs_encryption_by_default,
+    enable_ebs_encryption_by_default,
+    get_ebs_encryption_by_default,
+)
+from neve.operations.ec2.modify_snapshot_attribute import modify_snapshot_attribute
+from neve.operations.ec2.reset_snapshot_attribute import reset_snapshot_attribute
 from neve.operations.sts.assume_role import assume_role
 from neve.operations.sts.get_caller_identity import get_caller_identity
 from neve.operations.sts.get_federation_token import get_federation_token
@@ -166,6 +179,34 @@ OPERATIONS: Final[Mapping[type, Operation]] = {
         function=delete_tags, demands=on_each_resource("ec2:DeleteTags"), conditions=_tags_conditions
     ),
     ec2.DescribeTagsRequest: Operation(function=describe_tags, demands=on_everything("ec2:DescribeTags")),
+    ec2.ModifySnapshotAttributeRequest: Operation(
+        function=modify_snapshot_attribute, demands=on_its_snapshot("ec2:ModifySnapshotAttribute")
+    ),
+    ec2.DescribeSnapshotAttributeRequest: Operation(
+        function=describe_snapshot_attribute, demands=on_its_snapshot("ec2:DescribeSnapshotAttribute")
+    ),
+    ec2.ResetSnapshotAttributeRequest: Operation(
+        function=reset_snapshot_attribute, demands=on_its_snapshot("ec2:ResetSnapshotAttribute")
+    ),
+    ec2.EnableEbsEncryptionByDefaultRequest: Operation(
+        function=enable_ebs_encryption_by_default, demands=on_everything("ec2:EnableEbsEncryptionByDefault")
+    ),
+    ec2.DisableEbsEncryptionByDefaultRequest: Operation(
+        function=disable_ebs_encryption_by_default,
+        demands=on_everything("ec2:DisableEbsEncryptionByDefault"),
+    ),
+    ec2.GetEbsEncryptionByDefaultRequest: Operation(
+        function=get_ebs_encryption_by_default, demands=on_everything("ec2:GetEbsEncryptionByDefault")
+    ),
+    ec2.GetEbsDefaultKmsKeyIdRequest: Operation(
+        function=get_ebs_default_kms_key_id, demands=on_everything("ec2:GetEbsDefaultKmsKeyId")
+    ),
+    ec2.ModifyEbsDefaultKmsKeyIdRequest: Operation(
+        function=modify_ebs_default_kms_key_id, demands=on_everything("ec2:ModifyEbsDefaultKmsKeyId")
+    ),
+    ec2.ResetEbsDefaultKmsKeyIdRequest: Operation(
+        function=reset_ebs_default_kms_key_id, demands=on_everything("ec2:ResetEbsDefaultKmsKeyId")
+    ),
     sts.GetCallerIdentityRequest: Operation(function=get_caller_identity, demands=nothing),
     sts.GetSessionTokenRequest: Operation(function=get_session_token, demands=nothing),
     sts.GetFederationTokenRequest: Operation(function=get_federation_token, demands=_federation_demands),

@@ -11,7 +11,7 @@ either spelling, so both must mean the same.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from neve.errors import CommonError, Ec2Error
 from neve.messages import ec2
@@ -101,11 +101,14 @@ class Parameters:
             raise _invalid(name, text, "Expecting true or false.")
         return flag
 
+    def child(self, name: str) -> "Parameters":
+        """Return the node called `name`; an empty one if nothing was filed below it."""
+        found = self.children.get(name)
+        return Parameters() if found is None else found
+
     def items(self, name: str) -> list["Parameters"]:
         """Return the nodes `name.1`, `name.2`, … in the order of their numbers; gaps do not matter."""
-        parent = self.children.get(name)
-        if parent is None:
-            return []
+        parent = self.child(name)
         numbers = [part for part in parent.children if _POSITION.fullmatch(part)]
         return [parent.children[part] for part in sorted(numbers, key=int)]
 
@@ -211,6 +214,60 @@ def _describe_tags(parameters: Parameters) -> ec2.Ec2Request:
     )
 
 
+def _modify_snapshot_attribute(parameters: Parameters) -> ec2.Ec2Request:
+    modifications = parameters.child("CreateVolumePermission")
+    return ec2.ModifySnapshotAttributeRequest(
+        snapshot_id=parameters.required_text("SnapshotId"),
+        attribute=parameters.text("Attribute"),
+        create_volume_permission=ec2.CreateVolumePermissionModifications(
+            add=_permissions(modifications, "Add"), remove=_permissions(modifications, "Remove")
+        ),
+        group_names=parameters.texts("UserGroup"),
+        operation_type=parameters.text("OperationType"),
+        user_ids=parameters.texts("UserId"),
+        dry_run=parameters.boolean("DryRun"),
+    )
+
+
+def _permissions(modifications: Parameters, name: str) -> tuple[ec2.CreateVolumePermission, ...]:
+    return tuple(
+        ec2.CreateVolumePermission(user_id=item.text("UserId"), group=item.text("Group"))
+        for item in modifications.items(name)
+    )
+
+
+def _describe_snapshot_attribute(parameters: Parameters) -> ec2.Ec2Request:
+    return ec2.DescribeSnapshotAttributeRequest(
+        snapshot_id=parameters.required_text("SnapshotId"),
+        attribute=parameters.required_text("Attribute"),
+        dry_run=parameters.boolean("DryRun"),
+    )
+
+
+def _reset_snapshot_attribute(parameters: Parameters) -> ec2.Ec2Request:
+    return ec2.ResetSnapshotAttributeRequest(
+        snapshot_id=parameters.required_text("SnapshotId"),
+        attribute=parameters.required_text("Attribute"),
+        dry_run=parameters.boolean("DryRun"),
+    )
+
+
+def _modify_ebs_default_kms_key_id(parameters: Parameters) -> ec2.Ec2Request:
+    return ec2.ModifyEbsDefaultKmsKeyIdRequest(
+        kms_key_id=parameters.required_text("KmsKeyId"), dry_run=parameters.boolean("DryRun")
+    )
+
+
+class _OnlyDryRun(Protocol):
+    """A request that says nothing but whether it is meant."""
+
+    def __call__(self, *, dry_run: bool) -> ec2.Ec2Request: ...
+
+
+def _of_account(make: _OnlyDryRun) -> Callable[[Parameters], ec2.Ec2Request]:
+    return lambda parameters: make(dry_run=parameters.boolean("DryRun"))
+
+
 def _filters(parameters: Parameters) -> tuple[ec2.Filter, ...]:
     return tuple(
         ec2.Filter(item.required_text("Name"), item.texts("Value")) for item in parameters.items("Filter")
@@ -223,6 +280,15 @@ _ACTIONS: Final[Mapping[str, Callable[[Parameters], ec2.Ec2Request]]] = {
     "CreateTags": _create_tags,
     "DeleteTags": _delete_tags,
     "DescribeTags": _describe_tags,
+    "ModifySnapshotAttribute": _modify_snapshot_attribute,
+    "DescribeSnapshotAttribute": _describe_snapshot_attribute,
+    "ResetSnapshotAttribute": _reset_snapshot_attribute,
+    "EnableEbsEncryptionByDefault": _of_account(ec2.EnableEbsEncryptionByDefaultRequest),
+    "DisableEbsEncryptionByDefault": _of_account(ec2.DisableEbsEncryptionByDefaultRequest),
+    "GetEbsEncryptionByDefault": _of_account(ec2.GetEbsEncryptionByDefaultRequest),
+    "GetEbsDefaultKmsKeyId": _of_account(ec2.GetEbsDefaultKmsKeyIdRequest),
+    "ModifyEbsDefaultKmsKeyId": _modify_ebs_default_kms_key_id,
+    "ResetEbsDefaultKmsKeyId": _of_account(ec2.ResetEbsDefaultKmsKeyIdRequest),
 }
 
 

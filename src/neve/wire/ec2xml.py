@@ -37,17 +37,31 @@ _EC2_CODES: Final[Mapping[str, tuple[str, int]]] = {
 
 def encode(operation: str, response: ec2.Ec2Response, request_id: str) -> Response:
     """Return a successful answer as HTTP."""
-    if isinstance(response, ec2.DescribeSnapshotsResponse):
-        content = _list("snapshotSet", map(_snapshot, response.snapshots))
-        content += _optional("nextToken", response.next_token)
-    elif isinstance(response, ec2.DescribeTagsResponse):
-        content = _list("tagSet", map(_tag_description, response.tags))
-        content += _optional("nextToken", response.next_token)
-    else:
-        content = _element("return", "true")
     head = _element("requestId", request_id)
     name = f"{operation}Response"
-    return _response(200, f'<{name} xmlns="{_NAMESPACE}">{head}{content}</{name}>', request_id)
+    return _response(200, f'<{name} xmlns="{_NAMESPACE}">{head}{_content(response)}</{name}>', request_id)
+
+
+def _content(response: ec2.Ec2Response) -> str:
+    match response:
+        case ec2.DescribeSnapshotsResponse():
+            content = _list("snapshotSet", map(_snapshot, response.snapshots))
+            content += _optional("nextToken", response.next_token)
+        case ec2.DescribeTagsResponse():
+            content = _list("tagSet", map(_tag_description, response.tags))
+            content += _optional("nextToken", response.next_token)
+        case ec2.DescribeSnapshotAttributeResponse():
+            content = _attribute(response)
+        case ec2.EbsEncryptionByDefaultResponse():
+            content = _element("ebsEncryptionByDefault", _boolean(response.ebs_encryption_by_default))
+        case ec2.GetEbsEncryptionByDefaultResponse():
+            content = _element("ebsEncryptionByDefault", _boolean(response.ebs_encryption_by_default))
+            content += _element("sseType", response.sse_type)
+        case ec2.EbsDefaultKmsKeyIdResponse():
+            content = _element("kmsKeyId", response.kms_key_id)
+        case ec2.VoidResponse():
+            content = _element("return", "true")
+    return content
 
 
 def encode_error(error: Exception, request_id: str) -> Response:
@@ -116,6 +130,25 @@ def _snapshot(snapshot: ec2.SnapshotDescription) -> str:
             _optional("completionTime", _optional_time(snapshot.completion_time_ms)),
             _optional("fullSnapshotSizeInBytes", _optional_number(snapshot.full_snapshot_size_in_bytes)),
         )
+    )
+
+
+def _attribute(response: ec2.DescribeSnapshotAttributeResponse) -> str:
+    content = _element("snapshotId", response.snapshot_id)
+    if response.create_volume_permissions is not None:
+        content += _list("createVolumePermission", map(_permission, response.create_volume_permissions))
+    if response.product_codes is not None:
+        content += _list("productCodes", map(_product_code, response.product_codes))
+    return content
+
+
+def _permission(permission: ec2.CreateVolumePermission) -> str:
+    return _optional("userId", permission.user_id) + _optional("group", permission.group)
+
+
+def _product_code(product_code: ec2.ProductCode) -> str:
+    return _element("productCode", product_code.product_code_id) + _element(
+        "type", product_code.product_code_type
     )
 
 

@@ -20,7 +20,7 @@ def create_tags(ctx: Context, caller: Caller, request: CreateTagsRequest) -> Voi
     snapshot_ids = refusals.checked_resource_ids(ctx, request.resources)
     if request.dry_run:
         for snapshot_id in snapshot_ids:
-            snapshot = refusals.visible_snapshot(ctx, caller, snapshot_id)
+            snapshot = refusals.own_snapshot(ctx, caller, snapshot_id)
             if len(snapshot.tags.keys() | tags.keys()) > ctx.limits.tags_per_snapshot_max:
                 raise tag_limit_exceeded()
     refusals.end_dry_run(dry_run=request.dry_run)

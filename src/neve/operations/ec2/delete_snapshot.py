@@ -19,7 +19,7 @@ def delete_snapshot(ctx: Context, caller: Caller, request: DeleteSnapshotRequest
     """
     snapshot_id = refusals.checked_snapshot_id(request.snapshot_id)
     if request.dry_run:
-        refusals.visible_snapshot(ctx, caller, snapshot_id)
+        refusals.own_snapshot(ctx, caller, snapshot_id)
     refusals.end_dry_run(dry_run=request.dry_run)
     try:
         ctx.metadata.delete_snapshot(caller.account_id, snapshot_id, now_ms=ctx.clock.now_ms())

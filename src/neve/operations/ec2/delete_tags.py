@@ -20,7 +20,7 @@ def delete_tags(ctx: Context, caller: Caller, request: DeleteTagsRequest) -> Voi
     snapshot_ids = refusals.checked_resource_ids(ctx, request.resources)
     if request.dry_run:
         for snapshot_id in snapshot_ids:
-            refusals.visible_snapshot(ctx, caller, snapshot_id)
+            refusals.own_snapshot(ctx, caller, snapshot_id)
     refusals.end_dry_run(dry_run=request.dry_run)
     removals = [TagRemoval(selector.key, selector.value) for selector in request.tags]
     try:

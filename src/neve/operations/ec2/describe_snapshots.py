@@ -1,8 +1,8 @@
 """DescribeSnapshots: which snapshots there are, and how they are doing (contract 9.3).
 
 Every state is visible until deletion, failed ones included: it is here that clients learn why a snapshot
-failed. Each account sees its own snapshots only, so that a request for those of another owner, or for those
-that another account may restore, finds none.
+failed. Shared and public snapshots of other accounts are shown too, without their tags, which are the owner's
+(`selection` has who sees what).
 """
 
 import sys
@@ -11,14 +11,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 from neve.domain.filters import SNAPSHOT_FILTERS, Filters
-from neve.domain.identities import ACCOUNT_ID_PATTERN
 from neve.domain.snapshots import API_STATUS, Snapshot, SnapshotKey, State, observed
 from neve.errors import Ec2Error
-from neve.limits import Limits
 from neve.messages.ebs import Tag
 from neve.messages.ec2 import DescribeSnapshotsRequest, DescribeSnapshotsResponse, SnapshotDescription
 from neve.operations.context import Caller, Context
 from neve.operations.ec2 import pages, refusals
+from neve.operations.ec2.selection import Selection
 
 _OPERATION: Final = "DescribeSnapshots"
 _NO_VOLUME: Final = "vol-ffffffff"
@@ -28,33 +27,32 @@ _NO_VOLUME: Final = "vol-ffffffff"
 def describe_snapshots(
     ctx: Context, caller: Caller, request: DescribeSnapshotsRequest
 ) -> DescribeSnapshotsResponse:
-    """Return the caller's snapshots that the request asks for, oldest first, a page at a time.
+    """Return the snapshots the caller may see and asks for, oldest first, a page at a time.
 
     Changes nothing. Pages keep their promise while snapshots come and go: see `pages`.
 
     Raises:
-        Ec2Error: InvalidSnapshot.NotFound if any id asked for is not there; InvalidSnapshotID.Malformed,
+        Ec2Error: InvalidSnapshot.NotFound if any id asked for is not there or not shared; InvalidSnapshotID.Malformed,
             InvalidUserID.Malformed, InvalidParameterValue, InvalidParameterCombination,
             FilterLimitExceeded, InvalidPaginationToken for the request itself; DryRunOperation.
     """
     size = pages.page_size(request.max_results, ctx.limits)
     wishes = pages.filter_wishes(request.filters)
     filters = Filters(wishes, SNAPSHOT_FILTERS, ctx.limits)
-    own_wanted = _own_wanted(caller, request.owner_ids, frozenset({"self"}), frozenset({"amazon"}))
-    own_wanted &= _own_wanted(caller, request.restorable_by_user_ids, frozenset({"self"}), frozenset({"all"}))
+    selection = Selection(ctx, caller, owners=request.owner_ids, restorers=request.restorable_by_user_ids)
     subject = pages.subject_of(caller, request.owner_ids, request.restorable_by_user_ids, wishes)
 
     snapshots: Iterable[Snapshot]
     if request.snapshot_ids:
-        snapshots = _named(ctx, caller, request)
+        snapshots = _named(ctx, caller, request, selection)
     else:
         after = None
         if request.next_token is not None:
             after = pages.read_page_token(ctx, request.next_token, _OPERATION, subject)
-        snapshots = pages.look_through(ctx, caller, after=after, only=filters.only("snapshot-id"))
+        snapshots = selection.look_through(after=after, only=filters.only("snapshot-id"))
     refusals.end_dry_run(dry_run=request.dry_run)
 
-    found = _passing(snapshots if own_wanted else (), filters, ctx.limits)
+    found = _passing(ctx, snapshots, filters)
     page, more = pages.cut_page(
         found,
         size,
@@ -72,17 +70,9 @@ def _text_chars(found: tuple[SnapshotKey, SnapshotDescription]) -> int:
     return len(snapshot.description) + sum(len(tag.key) + len(tag.value) for tag in snapshot.tags)
 
 
-def _own_wanted(
-    caller: Caller, asked: tuple[str, ...], own_words: frozenset[str], foreign_words: frozenset[str]
-) -> bool:
-    """Say whether the caller's own snapshots are among those of the owners or restorers asked for."""
-    for text in asked:
-        if text not in own_words | foreign_words and ACCOUNT_ID_PATTERN.fullmatch(text) is None:
-            raise Ec2Error("InvalidUserID.Malformed", f'Invalid user id: "{text}"')
-    return not asked or caller.account_id in asked or not own_words.isdisjoint(asked)
-
-
-def _named(ctx: Context, caller: Caller, request: DescribeSnapshotsRequest) -> list[Snapshot]:
+def _named(
+    ctx: Context, caller: Caller, request: DescribeSnapshotsRequest, selection: Selection
+) -> list[Snapshot]:
     """Return the snapshots whose ids the request gives, each once, oldest first. One missing fails all."""
     if request.max_results is not None or request.next_token is not None:
         other = "maxResults" if request.max_results is not None else "nextToken"
@@ -99,20 +89,22 @@ def _named(ctx: Context, caller: Caller, request: DescribeSnapshotsRequest) -> l
     now_ms = ctx.clock.now_ms()
     snapshot_ids = [refusals.checked_snapshot_id(text) for text in dict.fromkeys(request.snapshot_ids)]
     records = [refusals.visible_snapshot(ctx, caller, snapshot_id) for snapshot_id in snapshot_ids]
-    return [observed(record, now_ms) for record in sorted(records, key=lambda record: record.key)]
+    wanted = [record.snapshot for record in records if selection.holds(record)]
+    return [observed(snapshot, now_ms) for snapshot in sorted(wanted, key=lambda snapshot: snapshot.key)]
 
 
 def _passing(
-    snapshots: Iterable[Snapshot], filters: Filters, limits: Limits
+    ctx: Context, snapshots: Iterable[Snapshot], filters: Filters
 ) -> Iterator[tuple[SnapshotKey, SnapshotDescription]]:
     for snapshot in snapshots:
-        description = _described(snapshot, limits)
+        description = _described(ctx, snapshot)
         if filters.hold(_texts(description), snapshot.tags):
             yield snapshot.key, description
 
 
-def _described(snapshot: Snapshot, limits: Limits) -> SnapshotDescription:
+def _described(ctx: Context, snapshot: Snapshot) -> SnapshotDescription:
     """Return what the API shows of a snapshot that has been through `observed`."""
+    kms_key_arn = ctx.domains.by_key(snapshot.domain_key).kms_key_arn
     is_completed = snapshot.state is State.COMPLETED
     return SnapshotDescription(
         snapshot_id=snapshot.snapshot_id,
@@ -124,13 +116,13 @@ def _described(snapshot: Snapshot, limits: Limits) -> SnapshotDescription:
         owner_id=snapshot.account_id,
         volume_size=snapshot.volume_gib,
         description=snapshot.description or "",
-        encrypted=False,
-        kms_key_id=None,
+        encrypted=bool(kms_key_arn),
+        kms_key_id=kms_key_arn or None,
         tags=tuple(Tag(key, value) for key, value in sorted(snapshot.tags.items())),
         storage_tier="standard",
         transfer_type="standard",
         completion_time_ms=snapshot.completed_ms if is_completed else None,
-        full_snapshot_size_in_bytes=snapshot.block_count * limits.block_bytes if is_completed else None,
+        full_snapshot_size_in_bytes=snapshot.block_count * ctx.limits.block_bytes if is_completed else None,
     )
 
 

@@ -48,7 +48,7 @@ def _passing(
 ) -> Iterator[tuple[SnapshotKey, TagDescription]]:
     # The snapshot that the page before ended in is looked at again: it may have more tags.
     after = None if last is None else SnapshotKey(last[0] - 1)
-    for snapshot in pages.look_through(ctx, caller, after=after, only=filters.only("resource-id")):
+    for snapshot in pages.look_through(ctx, caller.account_id, after=after, only=filters.only("resource-id")):
         for tag in _tags(snapshot):
             if last is not None and (snapshot.key, tag.key) <= last:
                 continue

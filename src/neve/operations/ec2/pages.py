@@ -6,10 +6,10 @@ the account and to what the request asked for (contract 9.1), and expires like a
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TypeVar
 
-from neve.domain.identities import SnapshotId
+from neve.domain.identities import AccountId, SnapshotId
 from neve.domain.snapshots import Snapshot, SnapshotKey, observed
 from neve.domain.tokens import SALT_BYTES, Stamp, TokenInvalid
 from neve.errors import Ec2Error, SnapshotNotFound
@@ -99,33 +99,52 @@ def invalid_pagination_token() -> Ec2Error:
 
 
 def look_through(
-    ctx: Context, caller: Caller, *, after: SnapshotKey | None, only: frozenset[str] | None
+    ctx: Context, account_id: AccountId, *, after: SnapshotKey | None, only: frozenset[str] | None
 ) -> Iterator[Snapshot]:
-    """Yield the caller's snapshots above `after`, ascending by key, as they are seen now.
+    """Yield the account's own snapshots above `after`, ascending by key, as they are seen now.
 
     `only` are the ids that can be wanted, or None if any can: a handful is looked up one by one instead of
     searched for among all the others. At most one slice of records is in memory.
     """
     now_ms = ctx.clock.now_ms()
-    if only is not None:
-        for snapshot in _those(ctx, caller, only):
-            if after is None or snapshot.key > after:
-                yield observed(snapshot, now_ms)
-        return
+    records = (
+        slices(lambda last, limit: ctx.metadata.snapshots(account_id, after=last, limit=limit), _key, after)
+        if only is None
+        else handful(lambda snapshot_id: ctx.metadata.snapshot(account_id, snapshot_id), _key, after, only)
+    )
+    for record in records:
+        yield observed(record, now_ms)
+
+
+def slices(
+    read: Callable[[SnapshotKey | None, int], Sequence[_Item]],
+    key: Callable[[_Item], SnapshotKey],
+    after: SnapshotKey | None,
+) -> Iterator[_Item]:
+    """Yield everything above `after` that `read` gives, which takes where to begin and how many it may return."""
     while True:
-        records = ctx.metadata.snapshots(caller.account_id, after=after, limit=_SLICE_RECORDS)
-        for record in records:
-            yield observed(record, now_ms)
+        records = read(after, _SLICE_RECORDS)
+        yield from records
         if len(records) < _SLICE_RECORDS:
             return
-        after = records[-1].key
+        after = key(records[-1])
 
 
-def _those(ctx: Context, caller: Caller, snapshot_ids: frozenset[str]) -> list[Snapshot]:
+def handful(
+    read: Callable[[SnapshotId], _Item],
+    key: Callable[[_Item], SnapshotKey],
+    after: SnapshotKey | None,
+    snapshot_ids: Collection[str],
+) -> Iterator[_Item]:
+    """Yield those of the named ones that `read` finds above `after`, ascending by key."""
     found = []
     for snapshot_id in snapshot_ids:
         try:
-            found.append(ctx.metadata.snapshot(caller.account_id, SnapshotId(snapshot_id)))
+            found.append(read(SnapshotId(snapshot_id)))
         except SnapshotNotFound:
             continue
-    return sorted(found, key=lambda snapshot: snapshot.key)
+    return (each for each in sorted(found, key=key) if after is None or key(each) > after)
+
+
+def _key(snapshot: Snapshot) -> SnapshotKey:
+    return snapshot.key

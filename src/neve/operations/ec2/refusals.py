@@ -7,12 +7,17 @@ succeeded (contract 9.1).
 """
 
 import re
+from typing import Final
 
 from neve.domain.identities import SnapshotId
 from neve.domain.snapshots import Snapshot
 from neve.errors import Ec2Error, SnapshotNotFound
 from neve.operations.context import Caller, Context
+from neve.stores.metadata.contract import VisibleSnapshot
 
+PERMISSIONS: Final = "createVolumePermission"
+PRODUCT_CODES: Final = "productCodes"
+"""Contract 9.6: the attributes of a snapshot."""
 _PREFIX = "snap-"
 _DIGITS = re.compile(r"[0-9a-f]{8}(?:[0-9a-f]{9})?", re.ASCII)
 """Contract 9.2: ids have 8 or 17 hex digits."""
@@ -57,11 +62,23 @@ def checked_resource_ids(ctx: Context, texts: tuple[str, ...]) -> tuple[Snapshot
     return tuple(SnapshotId(text) for text in dict.fromkeys(texts))
 
 
-def visible_snapshot(ctx: Context, caller: Caller, snapshot_id: SnapshotId) -> Snapshot:
+def visible_snapshot(ctx: Context, caller: Caller, snapshot_id: SnapshotId) -> VisibleSnapshot:
+    """Return a snapshot that the caller owns or that was shared, as its record stands.
+
+    Raises:
+        Ec2Error: InvalidSnapshot.NotFound if it is missing, deleted or not shared.
+    """
+    try:
+        return ctx.metadata.visible_snapshot(caller.account_id, snapshot_id)
+    except SnapshotNotFound as refusal:
+        raise snapshot_not_found(refusal) from refusal
+
+
+def own_snapshot(ctx: Context, caller: Caller, snapshot_id: SnapshotId) -> Snapshot:
     """Return a snapshot of the caller as its record stands.
 
     Raises:
-        Ec2Error: InvalidSnapshot.NotFound if it is missing, deleted or somebody else's.
+        Ec2Error: InvalidSnapshot.NotFound if it is missing, deleted or somebody else's, shared or not.
     """
     try:
         return ctx.metadata.snapshot(caller.account_id, snapshot_id)
@@ -82,3 +99,27 @@ def end_dry_run(*, dry_run: bool) -> None:
     """
     if dry_run:
         raise Ec2Error("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", status=412)
+
+
+def check_attribute_is_named(attribute: str) -> None:
+    """Return unless the name is empty.
+
+    Raises:
+        Ec2Error: MissingParameter
+    """
+    if not attribute:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter attribute")
+
+
+def check_permission_attribute(attribute: str) -> None:
+    """Return if this is the one attribute that can be changed.
+
+    Raises:
+        Ec2Error: MissingParameter for an empty name, InvalidParameterValue for any other.
+    """
+    check_attribute_is_named(attribute)
+    if attribute != PERMISSIONS:
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"Value ({attribute}) for parameter attribute is invalid. Only {PERMISSIONS} can be changed.",
+        )

@@ -446,23 +446,33 @@ def test_a_token_expires(make_world: Callable[..., World]) -> None:
     assert refusal(world, replace(request, next_token=token))[0] == "InvalidPaginationToken"
 
 
+@pytest.mark.parametrize(
+    ("method", "asked"),
+    [
+        pytest.param("visible_snapshots", EVERYTHING, id="all-that-is-visible"),
+        pytest.param("snapshots", DescribeSnapshotsRequest(owner_ids=("self",)), id="own"),
+    ],
+)
 def test_an_account_is_read_in_slices_and_no_further_than_the_page(
-    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+    make_world: Callable[..., World],
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    asked: DescribeSnapshotsRequest,
 ) -> None:
     world = make_world(quotas=Quotas(pending_snapshots_max=0))
     for _ in range(1001):
         world.start()
     limits: list[int] = []
-    read = world.metadata.snapshots
+    read = getattr(world.metadata, method)
 
     def counted(account_id: object, *, after: object, limit: int) -> object:
         limits.append(limit)
-        return read(account_id, after=after, limit=limit)  # type: ignore[arg-type]
+        return read(account_id, after=after, limit=limit)
 
-    monkeypatch.setattr(world.metadata, "snapshots", counted)
-    describe_snapshots(world.context, world.caller(), DescribeSnapshotsRequest(max_results=5))
+    monkeypatch.setattr(world.metadata, method, counted)
+    describe_snapshots(world.context, world.caller(), replace(asked, max_results=5))
     assert len(limits) == 1
-    answer = describe_snapshots(world.context, world.caller(), EVERYTHING)
+    answer = describe_snapshots(world.context, world.caller(), asked)
     assert len(answer.snapshots) == 1000
     assert answer.next_token is not None
     assert max(limits) <= 1000
