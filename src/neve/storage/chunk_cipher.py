@@ -119,7 +119,7 @@ class ChunkCipher:
 
         Raises:
             InvariantError: it opened to something else.
-            whatever `key_of` raises
+            StoreError: whatever else `key_of` raises.
         """
         generation = self._seals_with
         box = AESGCM(chunk_key(self._key_of(generation), chunk_id))
@@ -139,7 +139,7 @@ class ChunkCipher:
 
         Raises:
             ChunkDamaged: not sealed, or altered, cut, or sealed as another chunk than this.
-            whatever `key_of` raises
+            StoreError: whatever else `key_of` raises.
         """
         encoding = _OPENED.get(stored.encoding)
         if encoding is None:

@@ -69,8 +69,7 @@ class ChunkStore:
 
         Raises:
             ChunkMissing, SegmentMissing, ChunkDamaged: it is lost or wrong. Reported; never data.
-            StoreUnavailable: it could not be read this time.
-            KmsError: the KMS key does not give the data key it was sealed under.
+            StoreUnavailable: it could not be read this time, or its data key could not be had.
         """
         if chunk_id == ZERO_CHUNK_ID:
             return self._zero

@@ -19,7 +19,7 @@ from typing import Final
 from neve.clock import Clock, Entropy
 from neve.domain.identities import Domain, DomainKey
 from neve.domain.kms_keys import EncryptionContext
-from neve.errors import ChunkDamaged, KmsError, StoreUnusable
+from neve.errors import ChunkDamaged, KeyProviderUnavailable, KmsError, StoreUnusable
 from neve.processors import Processors
 from neve.storage.chunk_cipher import KEY_BYTES, MAP_GENERATION, ChunkCipher
 from neve.storage.key_states import KeyStates
@@ -88,7 +88,7 @@ class DataKeys:
         newest = generations.newest()
         generations.key(newest)
         return ChunkCipher(
-            domain_uid=domain.uid, seals_with=newest, key_of=generations.key, entropy=self._entropy
+            domain_uid=domain.uid, seals_with=newest, key_of=generations.key_for_chunk, entropy=self._entropy
         )
 
     def renew(self, domain: Domain) -> bool:
@@ -180,6 +180,22 @@ class _Generations:
             if generation not in self._keys:
                 self._keys[generation] = self._unwrapped(generation)
             return self._keys[generation]
+
+    def key_for_chunk(self, generation: int) -> bytes:
+        """As `key`, in the middle of a read or write whose KMS key was fine a moment ago.
+
+        A refusal now is for the next request to hear properly, which this error invites.
+
+        Raises:
+            ChunkDamaged, KeyProviderUnavailable, StoreUnusable
+        """
+        try:
+            return self.key(generation)
+        except KmsError as error:
+            raise KeyProviderUnavailable(
+                f"generation {generation} of the data key of domain {self._domain.key} cannot be unwrapped: "
+                f"{error.code}: {error.message}"
+            ) from error
 
     def _unwrapped(self, generation: int) -> bytes:
         wrapping = self._wrappings.get(generation)

@@ -93,10 +93,8 @@ class KeyStates:
             question.answer.set_result(self._provider.describe(key_arn))
         except NeveError as error:
             question.answer.set_exception(error)
-        except BaseException as error:
-            # Whoever waits must not wait for ever, whatever it was.
+        except Exception as error:  # noqa: BLE001 - whoever waits for it must not wait for ever
             question.answer.set_exception(InvariantError(f"a key provider failed unexpectedly: {error!r}"))
-            raise
 
 
 def _own_copy(failure: BaseException) -> BaseException:

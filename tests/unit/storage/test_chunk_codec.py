@@ -80,7 +80,7 @@ def test_anything_behind_a_frame_is_damage(content: bytes, tail: bytes) -> None:
     encoded = frame_of(content + bytes(200))
     for trailing in (tail, encoded.data, b"\x50\x2a\x4d\x18\x00\x00\x00\x00"):
         with pytest.raises(ChunkDamaged):
-            decode(Encoding.ZSTD, encoded.data + trailing, encoded.plain_bytes)
+            decode(Encoding.ZSTD, bytes(encoded.data) + trailing, encoded.plain_bytes)
 
 
 def test_every_truncation_of_a_frame_is_damage() -> None:
@@ -214,7 +214,7 @@ def test_a_frame_that_does_not_open_to_its_content_is_never_handed_out() -> None
         b"",
     ):
         with pytest.raises(InvariantError):
-            BrokenCodec(frame=frame).encode(right)
+            BrokenCodec(frame=bytes(frame)).encode(right)
 
 
 def test_a_length_beyond_any_chunk_is_damage_before_anything_is_opened() -> None:
