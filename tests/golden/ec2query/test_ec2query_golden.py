@@ -42,6 +42,47 @@ REQUESTS: Mapping[str, tuple[str, ec2.Ec2Request]] = {
             filters=(ec2.Filter("resource-id", (SNAPSHOT,)),), max_results=5, next_token="0a1b"
         ),
     ),
+    "modify-snapshot-attribute": (
+        "ModifySnapshotAttribute",
+        ec2.ModifySnapshotAttributeRequest(
+            snapshot_id=SNAPSHOT,
+            attribute="createVolumePermission",
+            operation_type="add",
+            user_ids=("111122223333", "444455556666"),
+            group_names=("all",),
+        ),
+    ),
+    "modify-snapshot-attribute-structured": (
+        "ModifySnapshotAttribute",
+        ec2.ModifySnapshotAttributeRequest(
+            snapshot_id=SNAPSHOT,
+            create_volume_permission=ec2.CreateVolumePermissionModifications(
+                add=(
+                    ec2.CreateVolumePermission(user_id="111122223333"),
+                    ec2.CreateVolumePermission(group="all"),
+                ),
+                remove=(ec2.CreateVolumePermission(user_id="444455556666"),),
+            ),
+        ),
+    ),
+    "describe-snapshot-attribute": (
+        "DescribeSnapshotAttribute",
+        ec2.DescribeSnapshotAttributeRequest(snapshot_id=SNAPSHOT, attribute="createVolumePermission"),
+    ),
+    "reset-snapshot-attribute": (
+        "ResetSnapshotAttribute",
+        ec2.ResetSnapshotAttributeRequest(
+            snapshot_id=SNAPSHOT, attribute="createVolumePermission", dry_run=True
+        ),
+    ),
+    "modify-ebs-default-kms-key-id": (
+        "ModifyEbsDefaultKmsKeyId",
+        ec2.ModifyEbsDefaultKmsKeyIdRequest(kms_key_id="alias/disks"),
+    ),
+    "get-ebs-encryption-by-default": (
+        "GetEbsEncryptionByDefault",
+        ec2.GetEbsEncryptionByDefaultRequest(),
+    ),
 }
 STARTED_MS = 1_790_337_440_000
 RESPONSES: Mapping[str, tuple[str, ec2.Ec2Response]] = {
@@ -96,6 +137,28 @@ RESPONSES: Mapping[str, tuple[str, ec2.Ec2Response]] = {
             tags=(ec2.TagDescription(key="k", resource_id=SNAPSHOT, resource_type="snapshot", value="v"),),
             next_token=None,
         ),
+    ),
+    "describe-snapshot-attribute": (
+        "DescribeSnapshotAttribute",
+        ec2.DescribeSnapshotAttributeResponse(
+            snapshot_id=SNAPSHOT,
+            create_volume_permissions=(
+                ec2.CreateVolumePermission(user_id="444455556666"),
+                ec2.CreateVolumePermission(group="all"),
+            ),
+        ),
+    ),
+    "describe-snapshot-attribute-product-codes": (
+        "DescribeSnapshotAttribute",
+        ec2.DescribeSnapshotAttributeResponse(snapshot_id=SNAPSHOT, product_codes=()),
+    ),
+    "get-ebs-encryption-by-default": (
+        "GetEbsEncryptionByDefault",
+        ec2.GetEbsEncryptionByDefaultResponse(ebs_encryption_by_default=True, sse_type="sse-kms"),
+    ),
+    "modify-ebs-default-kms-key-id": (
+        "ModifyEbsDefaultKmsKeyId",
+        ec2.EbsDefaultKmsKeyIdResponse(kms_key_id="arn:aws:kms:us-east-1:111122223333:key/1"),
     ),
 }
 

@@ -20,16 +20,35 @@ REQUESTS: Mapping[str, type] = {
     "CreateTags": ec2.CreateTagsRequest,
     "DeleteTags": ec2.DeleteTagsRequest,
     "DescribeTags": ec2.DescribeTagsRequest,
+    "ModifySnapshotAttribute": ec2.ModifySnapshotAttributeRequest,
+    "DescribeSnapshotAttribute": ec2.DescribeSnapshotAttributeRequest,
+    "ResetSnapshotAttribute": ec2.ResetSnapshotAttributeRequest,
+    "EnableEbsEncryptionByDefault": ec2.EnableEbsEncryptionByDefaultRequest,
+    "DisableEbsEncryptionByDefault": ec2.DisableEbsEncryptionByDefaultRequest,
+    "GetEbsEncryptionByDefault": ec2.GetEbsEncryptionByDefaultRequest,
+    "GetEbsDefaultKmsKeyId": ec2.GetEbsDefaultKmsKeyIdRequest,
+    "ModifyEbsDefaultKmsKeyId": ec2.ModifyEbsDefaultKmsKeyIdRequest,
+    "ResetEbsDefaultKmsKeyId": ec2.ResetEbsDefaultKmsKeyIdRequest,
 }
 RESPONSES: Mapping[str, type] = {
     "DescribeSnapshots": ec2.DescribeSnapshotsResponse,
     "DescribeTags": ec2.DescribeTagsResponse,
+    "DescribeSnapshotAttribute": ec2.DescribeSnapshotAttributeResponse,
+    "EnableEbsEncryptionByDefault": ec2.EbsEncryptionByDefaultResponse,
+    "DisableEbsEncryptionByDefault": ec2.EbsEncryptionByDefaultResponse,
+    "GetEbsEncryptionByDefault": ec2.GetEbsEncryptionByDefaultResponse,
+    "GetEbsDefaultKmsKeyId": ec2.EbsDefaultKmsKeyIdResponse,
+    "ModifyEbsDefaultKmsKeyId": ec2.EbsDefaultKmsKeyIdResponse,
+    "ResetEbsDefaultKmsKeyId": ec2.EbsDefaultKmsKeyIdResponse,
 }
 STRUCTURES: Mapping[str, type] = {
     "Filter": ec2.Filter,
     "Snapshot": ec2.SnapshotDescription,
     "Tag": ebs.Tag,
     "TagDescription": ec2.TagDescription,
+    "CreateVolumePermission": ec2.CreateVolumePermission,
+    "CreateVolumePermissionModifications": ec2.CreateVolumePermissionModifications,
+    "ProductCode": ec2.ProductCode,
 }
 
 NOT_SERVED: Mapping[str, str] = {

@@ -140,6 +140,84 @@ def test_delete_snapshot_is_read_as_it_was_meant(snapshot_id: str, dry_run: bool
     )
 
 
+def permission_parameters(message: tuple[ec2.CreateVolumePermission, ...]) -> list[dict[str, str]]:
+    named = [{"UserId": each.user_id, "Group": each.group} for each in message]
+    return [{key: text for key, text in each.items() if text is not None} for each in named]
+
+
+permissions = st.lists(
+    st.builds(ec2.CreateVolumePermission, user_id=texts) | st.builds(ec2.CreateVolumePermission, group=texts),
+    max_size=12,
+).map(tuple)
+
+
+@given(
+    st.builds(
+        ec2.ModifySnapshotAttributeRequest,
+        snapshot_id=texts,
+        attribute=st.none() | texts,
+        create_volume_permission=st.builds(
+            ec2.CreateVolumePermissionModifications, add=permissions, remove=permissions
+        ),
+        group_names=some_texts,
+        operation_type=st.none() | texts,
+        user_ids=some_texts,
+        dry_run=st.booleans(),
+    )
+)
+def test_a_change_of_permissions_is_read_as_it_was_meant(message: ec2.ModifySnapshotAttributeRequest) -> None:
+    modifications = {
+        "Add": permission_parameters(message.create_volume_permission.add),
+        "Remove": permission_parameters(message.create_volume_permission.remove),
+    }
+    parameters = {
+        "SnapshotId": message.snapshot_id,
+        "CreateVolumePermission": {key: named for key, named in modifications.items() if named},
+        "GroupNames": list(message.group_names),
+        "UserIds": list(message.user_ids),
+        "DryRun": message.dry_run,
+    }
+    given = {"Attribute": message.attribute, "OperationType": message.operation_type}
+    parameters |= {key: text for key, text in given.items() if text is not None}
+    assert read(written("ModifySnapshotAttribute", parameters)) == message
+
+
+@pytest.mark.parametrize(
+    ("action", "make"),
+    [
+        ("DescribeSnapshotAttribute", ec2.DescribeSnapshotAttributeRequest),
+        ("ResetSnapshotAttribute", ec2.ResetSnapshotAttributeRequest),
+    ],
+)
+@given(text=texts, attribute=texts, dry_run=st.booleans())
+def test_a_question_about_an_attribute_is_read_as_it_was_meant(
+    action: str, make: Any, text: str, attribute: str, dry_run: bool
+) -> None:
+    body = written(action, {"SnapshotId": text, "Attribute": attribute, "DryRun": dry_run})
+    assert read(body) == make(snapshot_id=text, attribute=attribute, dry_run=dry_run)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize(
+    ("action", "make"),
+    [
+        ("EnableEbsEncryptionByDefault", ec2.EnableEbsEncryptionByDefaultRequest),
+        ("DisableEbsEncryptionByDefault", ec2.DisableEbsEncryptionByDefaultRequest),
+        ("GetEbsEncryptionByDefault", ec2.GetEbsEncryptionByDefaultRequest),
+        ("GetEbsDefaultKmsKeyId", ec2.GetEbsDefaultKmsKeyIdRequest),
+        ("ResetEbsDefaultKmsKeyId", ec2.ResetEbsDefaultKmsKeyIdRequest),
+    ],
+)
+def test_a_call_about_the_account_is_read_as_it_was_meant(action: str, make: Any, dry_run: bool) -> None:
+    assert read(written(action, {"DryRun": dry_run})) == make(dry_run=dry_run)
+
+
+@given(texts, st.booleans())
+def test_a_default_key_is_read_as_it_was_meant(name: str, dry_run: bool) -> None:
+    body = written("ModifyEbsDefaultKmsKeyId", {"KmsKeyId": name, "DryRun": dry_run})
+    assert read(body) == ec2.ModifyEbsDefaultKmsKeyIdRequest(kms_key_id=name, dry_run=dry_run)
+
+
 @given(texts)
 def test_a_form_and_a_query_say_the_same(text: str) -> None:
     parameters = f"Action=DeleteSnapshot&{VERSION}&SnapshotId={quote(text, safe='')}"
@@ -184,6 +262,12 @@ REFUSALS: list[Any] = [
     ("DOC-scalar-with-number", f"Action=DeleteSnapshot&{VERSION}&SnapshotId=a&SnapshotId.1=b", "UnknownParameter"),
     ("DOC-no-snapshot-id", f"Action=DeleteSnapshot&{VERSION}", "MissingParameter"),
     ("DOC-filter-without-name", f"Action=DescribeTags&{VERSION}&Filter.1.Value.1=a", "MissingParameter"),
+    ("LIVE-no-attribute", f"Action=DescribeSnapshotAttribute&{VERSION}&SnapshotId=a", "MissingParameter"),
+    ("LIVE-no-attribute-to-reset", f"Action=ResetSnapshotAttribute&{VERSION}&SnapshotId=a", "MissingParameter"),
+    ("DOC-no-default-key", f"Action=ModifyEbsDefaultKmsKeyId&{VERSION}", "MissingParameter"),
+    ("DOC-permission-of-nobody", f"Action=ModifySnapshotAttribute&{VERSION}&SnapshotId=a&CreateVolumePermission.Add.1=b", "UnknownParameter"),
+    ("DOC-permission-set", f"Action=ModifySnapshotAttribute&{VERSION}&SnapshotId=a&CreateVolumePermission.Set.1.Group=all", "UnknownParameter"),
+    ("DOC-setting-with-a-value", f"Action=EnableEbsEncryptionByDefault&{VERSION}&Enabled=false", "UnknownParameter"),
     ("DOC-tag-without-key", f"Action=CreateTags&{VERSION}&ResourceId.1=a&Tag.1.Value=b", "MissingParameter"),
     ("INFERRED-number-words", f"Action=DescribeSnapshots&{VERSION}&MaxResults=many", "InvalidParameterValue"),
     ("INFERRED-number-empty", f"Action=DescribeSnapshots&{VERSION}&MaxResults=", "InvalidParameterValue"),

@@ -120,7 +120,69 @@ def test_described_tags_are_seen_as_they_are(tags: list[ec2.TagDescription], tok
     assert parsed == present(Tags=expected, NextToken=token)
 
 
-@pytest.mark.parametrize("action", ["DeleteSnapshot", "CreateTags", "DeleteTags"])
+permissions = st.lists(
+    st.builds(ec2.CreateVolumePermission, user_id=carried.filter(bool))
+    | st.just(ec2.CreateVolumePermission(group="all")),
+    max_size=3,
+).map(tuple)
+product_codes = st.lists(
+    st.builds(ec2.ProductCode, product_code_id=carried, product_code_type=st.just("marketplace")), max_size=2
+).map(tuple)
+
+
+@given(permissions)
+def test_permissions_are_seen_as_they_are(permissions: tuple[ec2.CreateVolumePermission, ...]) -> None:
+    message = ec2.DescribeSnapshotAttributeResponse(
+        snapshot_id="snap-0", create_volume_permissions=permissions
+    )
+    parsed = seen(
+        ec2xml.encode("DescribeSnapshotAttribute", message, REQUEST_ID), "DescribeSnapshotAttribute"
+    )
+    expected = [present(UserId=each.user_id, Group=each.group) for each in permissions]
+    assert parsed == {"SnapshotId": "snap-0", "CreateVolumePermissions": expected}
+
+
+@given(product_codes)
+def test_product_codes_are_seen_as_they_are(product_codes: tuple[ec2.ProductCode, ...]) -> None:
+    message = ec2.DescribeSnapshotAttributeResponse(snapshot_id="snap-0", product_codes=product_codes)
+    parsed = seen(
+        ec2xml.encode("DescribeSnapshotAttribute", message, REQUEST_ID), "DescribeSnapshotAttribute"
+    )
+    expected = [
+        {"ProductCodeId": each.product_code_id, "ProductCodeType": each.product_code_type}
+        for each in product_codes
+    ]
+    assert parsed == {"SnapshotId": "snap-0", "ProductCodes": expected}
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+@pytest.mark.parametrize("action", ["EnableEbsEncryptionByDefault", "DisableEbsEncryptionByDefault"])
+def test_a_changed_default_is_seen_as_it_is(action: str, enabled: bool) -> None:
+    message = ec2.EbsEncryptionByDefaultResponse(ebs_encryption_by_default=enabled)
+    parsed = seen(ec2xml.encode(action, message, REQUEST_ID), action)
+    assert parsed == {"EbsEncryptionByDefault": enabled}
+
+
+@pytest.mark.parametrize(("enabled", "sse_type"), [(False, "none"), (True, "sse-kms")])
+def test_the_default_is_seen_as_it_is(enabled: bool, sse_type: str) -> None:
+    action = "GetEbsEncryptionByDefault"
+    message = ec2.GetEbsEncryptionByDefaultResponse(ebs_encryption_by_default=enabled, sse_type=sse_type)
+    parsed = seen(ec2xml.encode(action, message, REQUEST_ID), action)
+    assert parsed == {"EbsEncryptionByDefault": enabled, "SseType": sse_type}
+
+
+@pytest.mark.parametrize(
+    "action", ["GetEbsDefaultKmsKeyId", "ModifyEbsDefaultKmsKeyId", "ResetEbsDefaultKmsKeyId"]
+)
+def test_a_default_key_is_seen_as_it_is(action: str) -> None:
+    message = ec2.EbsDefaultKmsKeyIdResponse(kms_key_id="alias/aws/ebs")
+    assert seen(ec2xml.encode(action, message, REQUEST_ID), action) == {"KmsKeyId": "alias/aws/ebs"}
+
+
+@pytest.mark.parametrize(
+    "action",
+    ["DeleteSnapshot", "CreateTags", "DeleteTags", "ModifySnapshotAttribute", "ResetSnapshotAttribute"],
+)
 def test_a_call_that_answers_nothing_says_true(action: str) -> None:
     answer = ec2xml.encode(action, ec2.VoidResponse(), REQUEST_ID)
     assert answer.body.decode() == (
