@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
 
-from neve.domain.kms_keys import EncryptionContext, Grant, KmsKeyId
+from neve.domain.kms_keys import KEY_SPEC, KEY_USAGE, EncryptionContext, Grant, KmsKeyId
 from neve.domain.policies.documents import Policy, PolicyInvalid, PolicyKind, parse_policy
 from neve.domain.policies.evaluation import Question, RequestContext, decide_for_key
 from neve.errors import InvariantError, KmsError
@@ -69,7 +69,7 @@ def require_key_permission(
             principal=caller.principal,
             action=action,
             resource=description.arn,
-            context={**caller.context, **_via(ctx, via_service=via_service)},
+            context={**caller.context, **_of_key(ctx, description), **_via(ctx, via_service=via_service)},
         ),
         key_policy=None if description.policy is None else _key_policy(description.policy),
         key_account_id=description.account_id,
@@ -96,6 +96,19 @@ def _denied(caller: Caller, action: str, key_arn: str, because: str) -> KmsError
 
 def _via(ctx: Context, *, via_service: bool) -> RequestContext:
     return {"kms:viaservice": (f"ec2.{ctx.region}.amazonaws.com",)} if via_service else {}
+
+
+def _of_key(ctx: Context, description: KeyDescription) -> RequestContext:
+    """Return the condition keys about the key. Tags whose keys differ in case only share one, with all their values."""
+    found: dict[str, tuple[str, ...]] = {}
+    if description.symmetric:
+        found |= {"kms:keyspec": (KEY_SPEC,), "kms:keyusage": (KEY_USAGE,)}
+    if ctx.keyring is not None:
+        found["kms:keyorigin"] = ("AWS_KMS",)
+    for key, value in description.tags.items():
+        name = f"aws:resourcetag/{key.lower()}"
+        found[name] = (*found.get(name, ()), value)
+    return found
 
 
 def _hides(ctx: Context, caller: Caller, account_id: str) -> bool:

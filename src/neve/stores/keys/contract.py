@@ -20,6 +20,7 @@ KMS codes raised: NotFoundException, DisabledException, KMSInvalidStateException
 InvalidCiphertextException, AccessDeniedException (the provider does not let us use this key), ThrottlingException.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -42,6 +43,8 @@ class KeyDescription:
     policy: str | None
     """Key policy as JSON; None where the provider keeps to itself who may do what."""
     symmetric: bool = True
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """What policies may ask for as `aws:ResourceTag`; empty where the provider does not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

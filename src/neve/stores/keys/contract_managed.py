@@ -103,4 +103,5 @@ def description_of(key: KmsKey) -> KeyDescription:
         manager=key.manager,
         key_version=str(key.material_version),
         policy=key.policy,
+        tags=key.tags,
     )
