@@ -38,6 +38,11 @@ def string_to_sign(request: bytes, *, amz_date: str, region: str, service: str) 
     return "\n".join([ALGORITHM, amz_date, scope, hashlib.sha256(request).hexdigest()])
 
 
+def signature_hex(key: bytes, text: str) -> str:
+    """Return the signature of a string to sign."""
+    return hmac.digest(key, text.encode(), "sha256").hex()
+
+
 def verify(
     head: RequestHead,
     claim: Signature,
@@ -70,7 +75,7 @@ def verify(
             head, headers, signed_headers=claim.signed_headers, query=query, payload_hash=payload_hash
         )
         text = string_to_sign(request, amz_date=claim.amz_date, region=region, service=service)
-        expected = hmac.digest(key, text.encode(), "sha256").hex()
+        expected = signature_hex(key, text)
         matches |= hmac.compare_digest(expected.encode(), claim.signature_hex.encode())
     if secret is None:
         raise failures.unrecognized()
@@ -112,11 +117,8 @@ def sign(
     )
     key = signing_key(secret, amz_date[:8], region, service)
     text = string_to_sign(request, amz_date=amz_date, region=region, service=service)
-    signature_hex = hmac.digest(key, text.encode(), "sha256").hex()
     scope = f"{access_key_id}/{amz_date[:8]}/{region}/{service}/{TERMINATOR}"
-    authorization = (
-        f"{ALGORITHM} Credential={scope}, SignedHeaders={';'.join(names)}, Signature={signature_hex}"
-    )
+    authorization = f"{ALGORITHM} Credential={scope}, SignedHeaders={';'.join(names)}, Signature={signature_hex(key, text)}"
     return [*added, ("Authorization", authorization)]
 
 
