@@ -9,10 +9,10 @@ without what it stands on.
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 
 from neve.clock import Clock, Entropy, SystemClock, SystemEntropy
 from neve.domain.identities import Account, account_id_from
@@ -20,13 +20,17 @@ from neve.domain.keyring import Keyring, Purpose
 from neve.domain.rates import RateLimiter, Rates
 from neve.domain.sessions import SESSION_KEY_BYTES, SessionMint
 from neve.domain.tokens import TOKEN_KEY_BYTES, TokenMint
-from neve.errors import StoreError, StoreFull, StoreUnusable
+from neve.errors import StoreError, StoreFull, StoreInUse, StoreUnusable
 from neve.events import ChunkFoundDamaged, Report, silent
 from neve.limits import STANDARD, Limits
 from neve.operations.context import Context, Quotas
 from neve.processors import Processors
 from neve.secret_sources import parse_secret_source
 from neve.server.access_keys import AccessKeys, NewAccessKey
+from neve.server.administration.client import NobodyListens, RunningServer
+from neve.server.administration.listener import AdministrationListener
+from neve.server.administration.messages import Administrator
+from neve.server.administration.service import Administered, Administration
 from neve.server.app import App, Bounds
 from neve.server.background import Background, Rhythm, SealingQueue, works
 from neve.server.credentials import Credentials
@@ -42,10 +46,10 @@ from neve.storage.domains import Domains
 from neve.storage.sealing import Sealer
 from neve.stores import directory
 from neve.stores.directory import StoreDirectory
-from neve.stores.master_key import DEFAULT_SOURCE
 from neve.stores.keys.contract import KeyProvider
 from neve.stores.keys.contract_managed import ManagedKeys
 from neve.stores.keys.local import LocalKeyring
+from neve.stores.master_key import DEFAULT_SOURCE
 from neve.stores.metadata.contract import ChunkRecord, MetadataStore, StoreFacts
 from neve.stores.metadata.sqlite import SqliteMetadataStore
 from neve.stores.segments.contract import SegmentStore
@@ -53,6 +57,9 @@ from neve.stores.segments.local import LocalSegmentStore
 
 _DATA_KEY_AGE_S = 60.0
 _KEY_STATE_AGE_S = 1.0
+_STORE_IN_USE_S_MAX = 3.0
+"""How long a command waits for a store that somebody has open who takes no requests."""
+_STORE_IN_USE_PAUSE_S = 0.05
 
 
 def create_store(
@@ -105,21 +112,54 @@ def create_store(
 
 
 @contextmanager
-def open_access_keys(path: Path, settings: Settings, *, limits: Limits = STANDARD) -> Iterator[AccessKeys]:
-    """Open a store for the administration of its access keys.
+def open_administration(
+    path: Path, settings: Settings, *, limits: Limits = STANDARD
+) -> Iterator[Administrator]:
+    """Administer the store in `path`: by way of the server that has it open, or by opening it.
+
+    Whoever has it open and takes no requests may be another command, or a server that is about to: that is waited
+    for, a little.
 
     Raises:
-        StoreUnusable: among other reasons because a server has it open.
+        StoreInUse: nobody was to be asked, after all.
+        StoreUnusable, NotLetIn
     """
     clock, entropy = SystemClock(), SystemEntropy()
-    with directory.open_directory(path, master_key=parse_secret_source(settings.master_key)) as store:
-        keyring = Keyring(store.master_key, entropy)
+    server = RunningServer(path, clock)
+    until_s = clock.monotonic_s() + _STORE_IN_USE_S_MAX
+    with ExitStack() as closing:
+        while True:
+            try:
+                store = closing.enter_context(
+                    directory.open_directory(path, master_key=parse_secret_source(settings.master_key))
+                )
+                break
+            except StoreInUse:
+                with suppress(NobodyListens):
+                    server.check()
+                    yield server
+                    return
+                if clock.monotonic_s() > until_s:
+                    raise
+            Event().wait(_STORE_IN_USE_PAUSE_S)
         metadata = SqliteMetadataStore.open(store.metadata_path, limits=limits)
-        try:
-            _check_parts(store, metadata, keyring)
-            yield AccessKeys(metadata, keyring, clock, entropy)
-        finally:
-            metadata.close()
+        closing.callback(metadata.close)
+        keyring = Keyring(store.master_key, entropy)
+        _check_parts(store, metadata, keyring)
+        keys = LocalKeyring(
+            records=metadata.keys, keyring=keyring, clock=clock, entropy=entropy, region=settings.region
+        )
+        closing.callback(keys.close)
+        yield Administration(
+            Administered(
+                metadata=metadata,
+                keyring=keyring,
+                keys=keys,
+                clock=clock,
+                entropy=entropy,
+                region=settings.region,
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +172,7 @@ class Service:
     """Not started."""
     segments: SegmentStore
     processors: Processors
+    administration: Administration
 
     def unready_reason(self) -> str:
         """Return why a put would not be taken now; empty if it would."""
@@ -207,7 +248,11 @@ def serve(path: Path, settings: Settings, *, report: Report, on_ready: Callable[
     Raises:
         StoreUnusable, CannotListen
     """
-    with open_service(path, settings, report=report) as service, service.background:
+    with (
+        open_service(path, settings, report=report) as service,
+        service.background,
+        AdministrationListener(path, service.administration, clock=service.context.clock, report=report),
+    ):
         listener = Listener(
             lambda: _app(service, settings, report),
             deadlines=Deadlines(
@@ -333,6 +378,16 @@ def _service(
         background=background,
         segments=segments,
         processors=processors,
+        administration=Administration(
+            Administered(
+                metadata=metadata,
+                keyring=keyring,
+                keys=managed_keys,
+                clock=clock,
+                entropy=entropy,
+                region=settings.region,
+            )
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from neve.errors import StoreFull, StoreUnavailable, StoreUnusable
 from neve.limits import TINY
 from neve.messages.http import RequestHead, Response
 from neve.server.access_keys import NewAccessKey
+from neve.server.administration.messages import CreateAccessKey, ListAccessKeys, SetAccessKeyEnabled
 from neve.settings import Settings
 
 
@@ -85,7 +86,8 @@ def test_the_master_key_may_be_kept_elsewhere(tmp_path: Path, made: NewAccessKey
 
 
 @pytest.mark.parametrize(
-    ("file", "said"), [("metadata.db", "belongs to another store"), ("master.key", "was created with master key")]
+    ("file", "said"),
+    [("metadata.db", "belongs to another store"), ("master.key", "was created with master key")],
 )
 def test_a_file_of_another_store_is_refused_before_anything_is_written(
     tmp_path: Path, made: NewAccessKey, file: str, said: str
@@ -98,7 +100,10 @@ def test_a_file_of_another_store_is_refused_before_anything_is_written(
     (path / file).write_bytes((other / file).read_bytes())
     with pytest.raises(StoreUnusable, match=said), assemble.open_service(path, Settings(), limits=TINY):
         pass
-    with pytest.raises(StoreUnusable, match=said), assemble.open_access_keys(path, Settings(), limits=TINY):
+    with (
+        pytest.raises(StoreUnusable, match=said),
+        assemble.open_administration(path, Settings(), limits=TINY),
+    ):
         pass
     (path / file).write_bytes(own)
     with assemble.open_service(path, Settings(), limits=TINY) as service:
@@ -175,14 +180,13 @@ def test_a_store_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
 
 def test_access_keys_come_and_go_while_no_server_runs(tmp_path: Path, made: NewAccessKey) -> None:
     path = tmp_path / "store"
-    with assemble.open_access_keys(path, Settings(), limits=TINY) as keys:
-        (account,) = keys.accounts()
-        second = keys.create(account.account_id)
-        keys.disable(made.access_key_id)
-        keys.disable(made.access_key_id)
-        assert {key.access_key_id: key.enabled for key in keys.of(account.account_id)} == {
+    with assemble.open_administration(path, Settings(), limits=TINY) as administrator:
+        second = administrator.ask(CreateAccessKey())
+        administrator.ask(SetAccessKeyEnabled(access_key_id=made.access_key_id, enabled=False))
+        assert {key.access_key_id: key.enabled for key in administrator.ask(ListAccessKeys())} == {
             made.access_key_id: False,
             second.access_key_id: True,
         }
+    another = replace(made, access_key_id=second.access_key_id, secret_access_key=second.secret_access_key)
     with assemble.open_service(path, Settings(), limits=TINY) as service:
-        assert [ask(service, key).status for key in (made, second)] == [403, 201]
+        assert [ask(service, key).status for key in (made, another)] == [403, 201]

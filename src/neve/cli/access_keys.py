@@ -1,107 +1,157 @@
-"""`neve access-keys`: the access keys of a store that no server has open."""
+"""`neve access-keys`: what requests are signed with."""
 
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from neve.assemble import open_access_keys
-from neve.cli.exit_codes import CommandFailed, ExitCode
-from neve.cli.output import OutputFormat, OutputOption, result, result_fields, result_json, result_table
-from neve.cli.settings_options import load_settings
-from neve.domain.identities import AccountId
-from neve.errors import AccessKeyNotFound
-from neve.server.access_keys import AccessKeys
+from neve.cli.administering import (
+    AccountOption,
+    DirectoryArgument,
+    EveryAccountOption,
+    administering,
+    plain,
+    show_views,
+)
+from neve.cli.output import OutputFormat, OutputOption, result, result_fields, result_json
+from neve.server.administration.messages import (
+    CreateAccessKey,
+    DeleteAccessKey,
+    ListAccessKeys,
+    NewAccessKey,
+    RotateAccessKey,
+    SetAccessKeyEnabled,
+)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
-DirectoryArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Directory of the store.")]
-AccountOption = Annotated[
-    str | None, typer.Option("--account-id", help="Needed if the store has more than one account.")
+KeyArgument = Annotated[str, typer.Argument(metavar="ACCESS_KEY_ID", help="The access key.")]
+ExpiresOption = Annotated[
+    str,
+    typer.Option(
+        metavar="WHEN",
+        help="When it stops: 90d or 12h from now, 2027-01-31, 2027-01-31T12:00:00Z, or never. (default: never)",
+    ),
 ]
 
 
 @app.callback()
 def _access_keys() -> None:
-    """Make, list and disable access keys. Stop the server first: one process at a time has a store open."""
+    """Make, list and disable access keys. A server may be running: every change holds from the next request on."""
 
 
 @app.command()
 def create(
     directory: DirectoryArgument,
+    user: Annotated[
+        str,
+        typer.Option(
+            metavar="USER", help="Whose it is. (default: the account itself, which may do everything)"
+        ),
+    ] = "",
+    expires: ExpiresOption = "",
     account_id: AccountOption = None,
     output: OutputOption = OutputFormat.TEXT,
 ) -> None:
     """Make an access key; its secret is shown this once."""
-    settings = load_settings(directory).settings
-    with open_access_keys(directory, settings) as keys:
-        made = keys.create(_account(keys, account_id))
-    facts = {
-        "account_id": made.account_id,
-        "access_key_id": made.access_key_id,
-        "secret_access_key": made.secret_access_key,
-        "region": settings.region,
-    }
-    if output is OutputFormat.JSON:
-        result_json(facts)
-    else:
-        result_fields(facts)
+    with administering(directory) as administrator:
+        made = administrator.ask(CreateAccessKey(account_id=account_id, user_name=user, expires=expires))
+    _show(_facts(made), output)
 
 
 @app.command(name="list")
-def list_keys(directory: DirectoryArgument, output: OutputOption = OutputFormat.TEXT) -> None:
-    """List the access keys of every account, without their secrets."""
-    with open_access_keys(directory, load_settings(directory).settings) as keys:
-        listed = [(account, key) for account in keys.accounts() for key in keys.of(account.account_id)]
-    rows = [
-        {
-            "access_key_id": key.access_key_id,
-            "account_id": account.account_id,
-            "account_name": account.name,
-            "enabled": key.enabled,
-            "created": f"{datetime.fromtimestamp(key.created_ms // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}",
-        }
-        for account, key in listed
-    ]
-    if output is OutputFormat.JSON:
-        result_json(rows)
-        return
-    result_table(
-        ("access key", "account", "name", "state", "created"),
-        [
-            (
-                str(row["access_key_id"]),
-                str(row["account_id"]),
-                str(row["account_name"]),
-                "enabled" if row["enabled"] else "disabled",
-                str(row["created"]),
-            )
-            for row in rows
-        ],
+def list_keys(
+    directory: DirectoryArgument,
+    user: Annotated[
+        str | None, typer.Option(metavar="USER", help="Only this user's; '' is the account itself.")
+    ] = None,
+    account_id: EveryAccountOption = None,
+    output: OutputOption = OutputFormat.TEXT,
+) -> None:
+    """List access keys, of every account or of one, without their secrets."""
+    with administering(directory) as administrator:
+        keys = administrator.ask(ListAccessKeys(account_id=account_id, user_name=user))
+    columns = {
+        "access key": "access_key_id",
+        "account": "account_id",
+        "name": "account_name",
+        "user": "user_name",
+        "state": "enabled",
+        "expires": "expires",
+        "created": "created",
+    }
+    show_views(keys, columns, output, more={"state": _state})
+
+
+@app.command()
+def disable(directory: DirectoryArgument, access_key_id: KeyArgument) -> None:
+    """Make an access key useless until it is enabled again. Repeating it changes nothing."""
+    with administering(directory) as administrator:
+        administrator.ask(SetAccessKeyEnabled(access_key_id=access_key_id, enabled=False))
+    result(f"{access_key_id} is disabled.")
+
+
+@app.command()
+def enable(directory: DirectoryArgument, access_key_id: KeyArgument) -> None:
+    """Let an access key that was disabled be used again. One that has expired stays so."""
+    with administering(directory) as administrator:
+        key = administrator.ask(SetAccessKeyEnabled(access_key_id=access_key_id, enabled=True))
+    result(f"{access_key_id} is enabled{', but has expired' if key.expired else ''}.")
+
+
+@app.command()
+def rotate(
+    directory: DirectoryArgument,
+    access_key_id: KeyArgument,
+    grace: Annotated[
+        str, typer.Option(metavar="TIME", help="How long the old key still works: 24h, 7d, 0s.")
+    ] = "24h",
+    expires: Annotated[
+        str,
+        typer.Option(
+            metavar="WHEN",
+            help="When the new key stops, as for `create`. Needed, if only as never, where the old one expires.",
+        ),
+    ] = "",
+    output: OutputOption = OutputFormat.TEXT,
+) -> None:
+    """Make a new access key for the same holder and let the old one expire after a while.
+
+    Give the new key to whoever uses the old one before the time is over.
+    """
+    with administering(directory) as administrator:
+        rotated = administrator.ask(
+            RotateAccessKey(access_key_id=access_key_id, grace=grace, expires=expires)
+        )
+    old = plain(rotated.old)
+    _show(
+        _facts(rotated.new)
+        | {"old_access_key_id": old["access_key_id"], "old_access_key_expires": old["expires"]},
+        output,
     )
 
 
 @app.command()
-def disable(
-    directory: DirectoryArgument,
-    access_key_id: Annotated[str, typer.Argument(metavar="ACCESS_KEY_ID", help="The key to disable.")],
-) -> None:
-    """Make an access key useless, for good. Repeating it changes nothing."""
-    with open_access_keys(directory, load_settings(directory).settings) as keys:
-        try:
-            keys.disable(access_key_id)
-        except AccessKeyNotFound:
-            raise CommandFailed(f"There is no access key {access_key_id} in this store.") from None
-    result(f"{access_key_id} is disabled.")
+def delete(directory: DirectoryArgument, access_key_id: KeyArgument) -> None:
+    """Forget an access key. `disable` stops it as well, and can be taken back."""
+    with administering(directory) as administrator:
+        administrator.ask(DeleteAccessKey(access_key_id=access_key_id))
+    result(f"{access_key_id} is deleted.")
 
 
-def _account(keys: AccessKeys, account_id: str | None) -> AccountId:
-    """Return the account that is meant: the one named, or the only one."""
-    known = [account.account_id for account in keys.accounts()]
-    if account_id is None and len(known) == 1:
-        return known[0]
-    if account_id is None or account_id not in known:
-        named = ", ".join(known)
-        raise CommandFailed(f"Name one of the store's accounts with --account-id: {named}.", ExitCode.USAGE)
-    return AccountId(account_id)
+def _facts(made: NewAccessKey) -> dict[str, Any]:
+    fields = plain(made)
+    first = ("account_id", "user_name", "access_key_id", "secret_access_key", "region")
+    return {name: fields[name] for name in first} | {"expires": fields["expires"]}
+
+
+def _show(facts: dict[str, Any], output: OutputFormat) -> None:
+    if output is OutputFormat.JSON:
+        result_json(facts)
+    else:
+        result_fields({name: str(value) for name, value in facts.items() if value})
+
+
+def _state(row: dict[str, Any]) -> str:
+    if not row["enabled"]:
+        return "disabled"
+    return "expired" if row["expired"] else "enabled"

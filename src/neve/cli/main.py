@@ -53,7 +53,16 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
         (_SERVER, "init", "neve.cli.init:init", "Make a store and a first account."),
         (_SERVER, "serve", "neve.cli.serve:serve", "Serve a store until told to stop."),
         (_SERVER, "config", "neve.cli.config:app", "Show the settings and where each came from."),
+        (_SERVER, "accounts", "neve.cli.accounts:app", "Make and list accounts."),
+        (_SERVER, "users", "neve.cli.users:app", "Make, list, show and delete users."),
         (_SERVER, "access-keys", "neve.cli.access_keys:app", "Make, list and disable access keys."),
+        (
+            _SERVER,
+            "policies",
+            "neve.cli.policies:app",
+            "Make, list and attach policies, and ask what they say.",
+        ),
+        (_SERVER, "keys", "neve.cli.keys:app", "Make, list and change KMS keys."),
         (
             _CLIENT,
             "upload",

@@ -37,12 +37,13 @@ class AccessKeyDesk:
     """What operators ask about access keys."""
 
     def __init__(
-        self, metadata: MetadataStore, accounts: Accounts, records: AccessKeys, clock: Clock
+        self, metadata: MetadataStore, accounts: Accounts, records: AccessKeys, clock: Clock, region: str
     ) -> None:
         self._metadata = metadata
         self._accounts = accounts
         self._records = records
         self._clock = clock
+        self._region = region
 
     def listed(self, request: ListAccessKeys) -> list[AccessKeyView]:
         if request.user_name is not None:
@@ -66,7 +67,7 @@ class AccessKeyDesk:
         expires_ms = expiry_ms(request.expires, now_ms=self._clock.now_ms())
         self._check_holder(account.account_id, request.user_name)
         self._check_room(account, request.user_name)
-        return _new_view(
+        return self._new_view(
             self._records.create(account.account_id, user_name=request.user_name, expires_ms=expires_ms)
         )
 
@@ -95,7 +96,7 @@ class AccessKeyDesk:
         account = self._accounts.the(old.account_id)
         self._check_room(account, old.user_name)
         new, ending = self._records.rotate(old, grace_ms=grace_ms, expires_ms=expires_ms)
-        return RotatedAccessKey(new=_new_view(new), old=self._view(account, ending))
+        return RotatedAccessKey(new=self._new_view(new), old=self._view(account, ending))
 
     def _key(self, access_key_id: str) -> AccessKey:
         try:
@@ -125,12 +126,12 @@ class AccessKeyDesk:
             created=moment(key.created_ms),
         )
 
-
-def _new_view(key: access_keys.NewAccessKey) -> NewAccessKey:
-    return NewAccessKey(
-        account_id=key.account_id,
-        user_name=key.user_name,
-        access_key_id=key.access_key_id,
-        secret_access_key=key.secret_access_key,
-        expires=None if key.expires_ms is None else moment(key.expires_ms),
-    )
+    def _new_view(self, key: access_keys.NewAccessKey) -> NewAccessKey:
+        return NewAccessKey(
+            account_id=key.account_id,
+            user_name=key.user_name,
+            access_key_id=key.access_key_id,
+            secret_access_key=key.secret_access_key,
+            expires=None if key.expires_ms is None else moment(key.expires_ms),
+            region=self._region,
+        )

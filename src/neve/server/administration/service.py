@@ -13,6 +13,9 @@ from neve.clock import Clock, Entropy
 from neve.domain.keyring import Keyring
 from neve.errors import (
     AccessKeyNotFound,
+    AliasNotFound,
+    KmsError,
+    KmsKeyNotFound,
     PolicyInUse,
     PolicyNotFound,
     RecordRefused,
@@ -20,13 +23,15 @@ from neve.errors import (
     UserNotFound,
 )
 from neve.server.access_keys import AccessKeys
-from neve.server.administration import messages
+from neve.server.administration import messages, protocol
 from neve.server.administration.access_keys import AccessKeyDesk
 from neve.server.administration.accounts import Accounts
+from neve.server.administration.keys import KeyDesk
 from neve.server.administration.messages import AdministrationRefused, Answer, RefusedBecause, Request
 from neve.server.administration.policies import PolicyDesk
 from neve.server.administration.simulation import Simulator
 from neve.server.administration.users import UserDesk
+from neve.stores.keys.contract_managed import ManagedKeys
 from neve.stores.metadata.contract import MetadataStore
 
 _WHY: Mapping[type[RecordRefused], RefusedBecause] = {
@@ -35,7 +40,15 @@ _WHY: Mapping[type[RecordRefused], RefusedBecause] = {
     PolicyNotFound: RefusedBecause.NOT_FOUND,
     UserExists: RefusedBecause.CONFLICT,
     PolicyInUse: RefusedBecause.CONFLICT,
+    AliasNotFound: RefusedBecause.NOT_FOUND,
+    KmsKeyNotFound: RefusedBecause.NOT_FOUND,
 }
+_WHY_OF_KMS: Mapping[str, RefusedBecause] = {
+    "NotFoundException": RefusedBecause.NOT_FOUND,
+    "InvalidArnException": RefusedBecause.INVALID,
+    "ValidationException": RefusedBecause.INVALID,
+}
+"""Every other refusal of KMS is about the state a key is in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +57,9 @@ class Administered:
 
     metadata: MetadataStore
     keyring: Keyring
+    """Seals the secrets of access keys."""
+    keys: ManagedKeys | None
+    """The KMS keys; None where somebody else's KMS keeps them."""
     clock: Clock
     entropy: Entropy
     region: str
@@ -57,6 +73,7 @@ class Administration:
         self._handlers = _handlers(store)
 
     def ask(self, request: Request[Answer]) -> Answer:
+        protocol.request_line(request)  # what cannot be said to a server cannot be said to the store
         with self._lock:
             try:
                 return cast("Answer", self._handlers[type(request)](request))
@@ -65,16 +82,20 @@ class Administration:
                 if why is None:
                     raise
                 raise AdministrationRefused(why, str(refused)) from None
+            except KmsError as refused:
+                why = _WHY_OF_KMS.get(refused.code, RefusedBecause.CONFLICT)
+                raise AdministrationRefused(why, refused.message) from None
 
 
 def _handlers(store: Administered) -> Mapping[type[Request[Any]], Callable[[Any], Any]]:
     metadata, clock, entropy = store.metadata, store.clock, store.entropy
     accounts = Accounts(metadata, clock, entropy)
     records = AccessKeys(metadata, store.keyring, clock, entropy)
-    access_keys = AccessKeyDesk(metadata, accounts, records, clock)
+    access_keys = AccessKeyDesk(metadata, accounts, records, clock, store.region)
     users = UserDesk(metadata, accounts, access_keys, clock, entropy)
     policies = PolicyDesk(metadata, accounts, clock)
-    simulator = Simulator(metadata, accounts, clock, store.region)
+    simulator = Simulator(metadata, accounts, store.keys, clock, store.region)
+    keys = KeyDesk(metadata, accounts, store.keys, clock)
     return {
         messages.ListAccounts: accounts.listed,
         messages.CreateAccount: accounts.create,
@@ -94,4 +115,15 @@ def _handlers(store: Administered) -> Mapping[type[Request[Any]], Callable[[Any]
         messages.AttachPolicy: policies.attach,
         messages.DetachPolicy: policies.detach,
         messages.SimulateRequest: simulator.ask,
+        messages.ListKeys: keys.listed,
+        messages.CreateKey: keys.create,
+        messages.ShowKey: keys.show,
+        messages.SetKeyEnabled: keys.set_enabled,
+        messages.RotateKey: keys.rotate,
+        messages.SetKeyRotation: keys.set_rotation,
+        messages.ScheduleKeyDeletion: keys.schedule_deletion,
+        messages.CancelKeyDeletion: keys.cancel_deletion,
+        messages.SetKeyAlias: keys.set_alias,
+        messages.RemoveKeyAlias: keys.remove_alias,
+        messages.PutKeyPolicy: keys.put_policy,
     }
