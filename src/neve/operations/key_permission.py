@@ -54,12 +54,12 @@ def require_key_permission(
     *,
     encryption_context: EncryptionContext | None = None,
     via_service: bool = False,
-    grant_counts: Callable[[Grant], bool] = lambda _: True,
+    grants: Callable[[], Sequence[Grant]] | None = None,
 ) -> None:
     """Return if the caller may do `action` (`kms:Decrypt`) with the key.
 
-    `via_service` says that EBS uses the key on the caller's behalf: then policies see `kms:ViaService`. A grant for
-    which `grant_counts` is false is as good as none.
+    `via_service` says that EBS uses the key on the caller's behalf: then policies see `kms:ViaService`. The
+    grants that count are the key's, unless the operation says which; they are read if policies leave the question open.
 
     Raises:
         KmsError: AccessDeniedException.
@@ -73,13 +73,25 @@ def require_key_permission(
         ),
         key_policy=None if description.policy is None else _key_policy(description.policy),
         key_account_id=description.account_id,
-        grants=_grants_reader(ctx, description.arn, grant_counts),
+        grants=grants or (lambda: grants_of(ctx, description.arn)),
         encryption_context=encryption_context,
     )
     if decision.allowed:
         return
     because = _ACROSS_ACCOUNTS if _hides(ctx, caller, description.account_id) else decision.because
     raise _denied(caller, action, description.arn, because)
+
+
+def grants_of(ctx: Context, key_arn: str) -> Sequence[Grant]:
+    """Return every grant of a key."""
+    key_id = KmsKeyId(parse_key_arn(key_arn).key_id)
+    grants: list[Grant] = []
+    while True:
+        after = grants[-1].grant_id if grants else None
+        page = ctx.metadata.keys.grants(key_id, after=after, limit=_GRANTS_READ_AT_ONCE)
+        grants.extend(page)
+        if len(page) < _GRANTS_READ_AT_ONCE:
+            return grants
 
 
 def denied_across_accounts(caller: Caller, action: str, key_arn: str) -> KmsError:
@@ -122,22 +134,3 @@ def _key_policy(text: str) -> Policy:
         return parse_policy(text, PolicyKind.KEY)
     except PolicyInvalid as error:
         raise InvariantError(f"a key policy that was accepted does not parse: {error}") from error
-
-
-def _grants_reader(
-    ctx: Context, key_arn: str, counts: Callable[[Grant], bool]
-) -> Callable[[], Sequence[Grant]]:
-    """Return what reads every grant of the key that counts, if policies leave the question open."""
-
-    def read() -> Sequence[Grant]:
-        key_id = KmsKeyId(parse_key_arn(key_arn).key_id)
-        grants: list[Grant] = []
-        after: str | None = None
-        while page := ctx.metadata.keys.grants(key_id, after=after, limit=_GRANTS_READ_AT_ONCE):
-            grants.extend(grant for grant in page if counts(grant))
-            after = page[-1].grant_id
-            if len(page) < _GRANTS_READ_AT_ONCE:
-                break
-        return grants
-
-    return read

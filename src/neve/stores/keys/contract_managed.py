@@ -81,12 +81,12 @@ class ManagedKeys(KeyProvider, Protocol):
         """
         ...
 
-    def grant_token(self, key_id: KmsKeyId, grant_id: str) -> str:
+    def grant_token(self, key_arn: str, grant_id: str) -> str:
         """Return a text that names a grant and that nobody else can make."""
         ...
 
-    def read_grant_token(self, token: str) -> tuple[KmsKeyId, str]:
-        """Return the key and the grant that a token names; they may be gone.
+    def read_grant_token(self, token: str) -> tuple[str, str]:
+        """Return the key's ARN and the grant's id that a token names; both may be gone.
 
         Raises:
             KmsError: InvalidGrantTokenException.

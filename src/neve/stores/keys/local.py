@@ -190,21 +190,19 @@ class LocalKeyring:
     def key_of(self, ciphertext: bytes) -> str:
         return self._record(local_ciphertexts.parse(ciphertext).key_id).arn
 
-    def grant_token(self, key_id: KmsKeyId, grant_id: str) -> str:
-        sealed = self._keyring.seal(
-            Purpose.GRANT_TOKENS, f"{key_id} {grant_id}".encode(), belongs_to=_GRANT_TOKEN
-        )
+    def grant_token(self, key_arn: str, grant_id: str) -> str:
+        named = f"{key_arn} {grant_id}".encode()
+        sealed = self._keyring.seal(Purpose.GRANT_TOKENS, named, belongs_to=_GRANT_TOKEN)
         return base64.b64encode(sealed).decode()
 
-    def read_grant_token(self, token: str) -> tuple[KmsKeyId, str]:
+    def read_grant_token(self, token: str) -> tuple[str, str]:
         try:
             sealed = base64.b64decode(token, validate=True)
-            key_id, grant_id = (
-                self._keyring.open(Purpose.GRANT_TOKENS, sealed, belongs_to=_GRANT_TOKEN).decode().split(" ")
-            )
+            named = self._keyring.open(Purpose.GRANT_TOKENS, sealed, belongs_to=_GRANT_TOKEN)
         except (ValueError, StoreUnusable):
             raise KmsError("InvalidGrantTokenException", "The grant token is not valid.") from None
-        return KmsKeyId(key_id), grant_id
+        key_arn, grant_id = named.decode().split(" ")
+        return key_arn, grant_id
 
     # --- records
 
