@@ -13,12 +13,15 @@
 | `ForAnyValue:`          | does not hold: there is no value that fulfils it                 |
 | `Null`                  | holds for `"true"`                                               |
 
+A key that has several values where the operator has no qualifier is a misunderstanding between policy and request (two
+tags whose keys differ in case only): an Allow then wants all of them to fit, a Deny is content with one.
+
 A comparison that cannot be told (a policy variable that stands for nothing, a request's value that is no number)
 counts as no match. Where "no match" is what makes a negated condition hold, that would let a gap in the request grant
 something: there it holds in a Deny and does not hold in an Allow.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from operator import eq, ge, gt, le, lt
@@ -48,8 +51,8 @@ _Value = TypeVar("_Value")
 class _Set(Enum):
     """Which of a key's values a condition is about."""
 
-    ANY_AS_ONE = auto()
-    """No qualifier: the operator's own way, meant for keys with one value."""
+    UNSAID = auto()
+    """No qualifier: meant for keys with one value. If there are more, all of them in an Allow, any in a Deny."""
     ALL = auto()
     SOME = auto()
 
@@ -75,26 +78,20 @@ class Condition:
     def holds(self, lookup: Lookup, *, denies: bool) -> bool:
         """Say whether the condition holds for a request; `denies` if it stands in a Deny."""
         values = lookup(self.key.lower())
-        if self.subject is not _Set.ANY_AS_ONE:
+        if self.subject is not _Set.UNSAID:
             # "a null data set, such as an empty string" counts as no value for the two qualifiers (AWS).
             values = [value for value in values or () if value]
         if not values:
             return self.holds_if_missing
-        if self.subject is _Set.ALL:
-            return all(self._fits([value], lookup, denies=denies) for value in values)
-        if self.subject is _Set.SOME:
-            return any(self._fits([value], lookup, denies=denies) for value in values)
-        return self._fits(values, lookup, denies=denies)
+        fitting = (self._fits(value, lookup, denies=denies) for value in values)
+        wants_all = self.subject is _Set.ALL or (self.subject is _Set.UNSAID and not denies)
+        return all(fitting) if wants_all else any(fitting)
 
-    def _fits(self, values: Sequence[str], lookup: Lookup, *, denies: bool) -> bool:
-        untold = False
-        for comparison in self.comparisons:
-            for value in values:
-                answer = comparison(value, lookup)
-                if answer:
-                    return not self.negated
-                untold = untold or answer is None
-        return self.negated and (denies or not untold)
+    def _fits(self, value: str, lookup: Lookup, *, denies: bool) -> bool:
+        answers = [comparison(value, lookup) for comparison in self.comparisons]
+        if True in answers:
+            return not self.negated
+        return self.negated and (denies or None not in answers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,17 +134,17 @@ def _condition(operator: str, key: str, value: object, where: str, *, variables:
             key=key,
             comparisons=(),
             negated=False,
-            subject=_Set.ANY_AS_ONE,
+            subject=_Set.UNSAID,
             holds_if_missing=True,
             wanted_missing=truths,
         )
     qualifier, separator, name = operator.rpartition(":")
-    subject = _QUALIFIERS.get(qualifier) if separator else _Set.ANY_AS_ONE
+    subject = _QUALIFIERS.get(qualifier) if separator else _Set.UNSAID
     known = _OPERATORS.get(name.removesuffix(_IF_EXISTS))
     if subject is None or known is None:
         raise PolicyInvalid(f"{where}: {quoted(operator)} is no condition operator.")
     reader, negated = known
-    missing = {_Set.ANY_AS_ONE: negated, _Set.ALL: True, _Set.SOME: False}
+    missing = {_Set.UNSAID: negated, _Set.ALL: True, _Set.SOME: False}
     return Condition(
         operator=operator,
         key=key,

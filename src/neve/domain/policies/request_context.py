@@ -27,6 +27,7 @@ def lookup_in(context: RequestContext, known: Mapping[str, ContextValue]) -> Loo
         if key not in found:
             value = context.get(key)
             found[key] = value() if callable(value) else value
+        assert not isinstance(found[key], str), "a string would count as the list of its characters"
         return found[key]
 
     return lookup
