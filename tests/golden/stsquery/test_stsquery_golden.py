@@ -69,6 +69,7 @@ def written(name: str) -> str:
 
 def parsed(response: Response, operation: str) -> dict[str, Any]:
     shape = SERVICE.operation_model(operation).output_shape
+    assert shape is not None
     answer = {"body": response.body, "headers": dict(response.headers), "status_code": response.status}
     found: dict[str, Any] = botocore.parsers.create_parser("query").parse(answer, shape)
     return found

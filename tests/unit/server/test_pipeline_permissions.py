@@ -211,7 +211,7 @@ def test_tags_of_somebody_elses_snapshot_are_none(door: JoesDoor) -> None:
             user_name="eve",
         )
     )
-    eve = {"key_id": "AKIDEVE", "secret": "eves secret"}
+    eve: dict[str, Any] = {"key_id": "AKIDEVE", "secret": "eves secret"}
     assert door.ask("GET", f"/snapshots/{snapshot_id}/blocks", **eve).status == 403
 
 
@@ -312,7 +312,7 @@ def test_tags_must_be_allowed_on_every_resource_and_with_every_key(door: JoesDoo
     tags = {"ResourceId.1": one, "ResourceId.2": other, "Tag.1.Key": "team", "Tag.1.Value": "a"}
     door.may(allow("ec2:CreateTags", arn(one)))
     assert f"on resource: {arn(other)} because" in text_of(door.ec2("CreateTags", **tags), "Message")
-    keys = {"ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}}
+    keys: dict[str, Any] = {"ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}}
     door.may(allow(["ec2:CreateTags", "ec2:DeleteTags"], **keys))
     assert door.ec2("CreateTags", **tags).status == 200
     assert door.ec2("CreateTags", **(tags | {"Tag.2.Key": "x", "Tag.2.Value": ""})).status == 403
@@ -379,7 +379,7 @@ class Sessions:
         )
         self.session: Session = replace(issued, **changes)
         self.token = door.world.context.sessions.token(self.session)
-        self.options = {
+        self.options: dict[str, Any] = {
             "key_id": self.session.access_key_id,
             "secret": self.session.secret,
             "session_token": self.token,

@@ -95,9 +95,17 @@ def test_a_key_that_has_gone_meanwhile_issues_nothing(world: World, joe: Caller)
     assert (told.code, told.status) == ("InvalidClientTokenId", 403)
 
 
-@pytest.mark.parametrize("member", ["serial_number", "token_code"])
-def test_a_code_that_nobody_can_check_is_refused(world: World, joe: Caller, member: str) -> None:
-    told = refusal(get_session_token, world, joe, sts.GetSessionTokenRequest(**{member: "123456"}))
+@pytest.mark.parametrize(
+    "request_",
+    [
+        sts.GetSessionTokenRequest(serial_number="GAHT12345678"),
+        sts.GetSessionTokenRequest(token_code="123456"),
+    ],
+)
+def test_a_code_that_nobody_can_check_is_refused(
+    world: World, joe: Caller, request_: sts.GetSessionTokenRequest
+) -> None:
+    told = refusal(get_session_token, world, joe, request_)
     assert (told.code, told.status) == ("AccessDenied", 403)
     assert "there are no MFA devices here" in told.message
 
