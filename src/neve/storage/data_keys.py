@@ -73,17 +73,19 @@ class DataKeys:
         """
         check_usable(self._states.describe(key_arn))
 
-    def cipher(self, domain: Domain) -> ChunkCipher:
+    def cipher(self, domain: Domain, described: KeyDescription | None = None) -> ChunkCipher:
         """Return what seals and opens the blocks of an encrypted domain; its first data key is made if it has none.
 
-        The cipher is for one piece of work: it holds on to the keys it was made with.
+        The cipher is for one piece of work: it holds on to the keys it was made with. Whoever has just asked for the
+        key's description gives it, so that it is not asked for twice.
 
         Raises:
             KmsError: as `check_usable`, and AccessDeniedException.
             KeyProviderUnavailable
             StoreUnusable: a wrapping on record is not one of this domain's.
         """
-        self.check_usable(domain.kms_key_arn)
+        assert described is None or described.arn == domain.kms_key_arn
+        check_usable(described or self._states.describe(domain.kms_key_arn))
         generations = self._generations(domain)
         newest = generations.newest()
         generations.key(newest)

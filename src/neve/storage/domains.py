@@ -143,17 +143,18 @@ class Domains:
                 return self._opened(record)
         raise InvariantError(f"a record refers to domain {key}, which is not there")
 
-    def with_content(self, domain: OpenDomain) -> OpenDomain:
+    def with_content(self, domain: OpenDomain, described: KeyDescription | None = None) -> OpenDomain:
         """Return the domain with its data keys, which are needed to write and read blocks.
 
-        For one piece of work, not to be kept: the next one asks again whether the KMS key may still be used.
+        For one piece of work, not to be kept: the next one asks again whether the KMS key may still be used. Whoever
+        has just asked for the key's description gives it.
 
         Raises:
             KmsError, KeyProviderUnavailable, StoreUnusable: as `DataKeys.cipher`.
         """
         if not domain.is_encrypted:
             return domain
-        return replace(domain, blocks=self._data_keys.cipher(domain.record))
+        return replace(domain, blocks=self._data_keys.cipher(domain.record, described))
 
     def describe_key(self, kms_key_arn: str) -> KeyDescription:
         """Return what there is to know of a KMS key: as `DataKeys.describe`."""

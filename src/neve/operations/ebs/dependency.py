@@ -19,7 +19,6 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from neve.domain.kms_keys import EncryptionContext
 from neve.domain.snapshots import Snapshot
 from neve.errors import (
     EbsError,
@@ -34,6 +33,7 @@ from neve.errors import (
 from neve.operations.context import Caller, Context
 from neve.operations.key_permission import described_key, require_key_permission
 from neve.storage.domains import OpenDomain
+from neve.stores.keys.contract import KeyDescription
 
 _ACCESS_DENIED: Final = "AccessDeniedException"
 _HIDDEN_FROM_READERS: Final = {_ACCESS_DENIED, "NotFoundException"}
@@ -50,7 +50,8 @@ def domain_of_first(ctx: Context, caller: Caller, key_arn: str, snapshot_id: str
     """
     with _wrapped(ctx):
         key_arn = key_arn or ctx.keys.default_key_arn(caller.account_id)
-        _require(ctx, caller, key_arn, ("kms:GenerateDataKey", _context(snapshot_id)))
+        key = described_key(ctx, caller, "kms:GenerateDataKey", key_arn)
+        _require(ctx, caller, key, "kms:GenerateDataKey", snapshot_id)
         return ctx.domains.encrypted(caller.account_id, key_arn)
 
 
@@ -63,17 +64,13 @@ def domain_of_child(ctx: Context, caller: Caller, parent: Snapshot, snapshot_id:
     """
     domain = ctx.domains.by_key(parent.domain_key)
     with _wrapped(ctx):
-        _require(
-            ctx,
-            caller,
-            domain.kms_key_arn,
-            ("kms:ReEncryptFrom", _context(parent.snapshot_id)),
-            ("kms:ReEncryptTo", _context(snapshot_id)),
-        )
+        key = described_key(ctx, caller, "kms:ReEncryptFrom", domain.kms_key_arn)
+        _require(ctx, caller, key, "kms:ReEncryptFrom", parent.snapshot_id)
+        _require(ctx, caller, key, "kms:ReEncryptTo", snapshot_id)
     with _wrapped(ctx, hidden={_ACCESS_DENIED}):
-        _require(ctx, caller, domain.kms_key_arn, ("kms:Decrypt", _context(snapshot_id)))
+        _require(ctx, caller, key, "kms:Decrypt", snapshot_id)
     with _wrapped(ctx):
-        return ctx.domains.with_content(domain)
+        return ctx.domains.with_content(domain, key)
 
 
 def domain_to_write(ctx: Context, caller: Caller, snapshot: Snapshot) -> OpenDomain:
@@ -87,8 +84,9 @@ def domain_to_write(ctx: Context, caller: Caller, snapshot: Snapshot) -> OpenDom
     if not domain.is_encrypted:
         return domain
     with _wrapped(ctx):
-        _require(ctx, caller, domain.kms_key_arn, ("kms:Decrypt", _context(snapshot.snapshot_id)))
-        return ctx.domains.with_content(domain)
+        key = described_key(ctx, caller, "kms:Decrypt", domain.kms_key_arn)
+        _require(ctx, caller, key, "kms:Decrypt", snapshot.snapshot_id)
+        return ctx.domains.with_content(domain, key)
 
 
 def domain_to_read(ctx: Context, caller: Caller, snapshot: Snapshot) -> OpenDomain:
@@ -103,14 +101,10 @@ def domain_to_read(ctx: Context, caller: Caller, snapshot: Snapshot) -> OpenDoma
     if not domain.is_encrypted:
         return domain
     with _wrapped(ctx, hidden=_HIDDEN_FROM_READERS):
-        _require(
-            ctx,
-            caller,
-            domain.kms_key_arn,
-            ("kms:DescribeKey", None),
-            ("kms:Decrypt", _context(snapshot.snapshot_id)),
-        )
-        return ctx.domains.with_content(domain)
+        key = described_key(ctx, caller, "kms:DescribeKey", domain.kms_key_arn)
+        _require(ctx, caller, key, "kms:DescribeKey")
+        _require(ctx, caller, key, "kms:Decrypt", snapshot.snapshot_id)
+        return ctx.domains.with_content(domain, key)
 
 
 def domain_to_list(ctx: Context, caller: Caller, snapshot: Snapshot) -> OpenDomain:
@@ -123,21 +117,21 @@ def domain_to_list(ctx: Context, caller: Caller, snapshot: Snapshot) -> OpenDoma
     domain = ctx.domains.by_key(snapshot.domain_key)
     if domain.is_encrypted:
         with _wrapped(ctx, hidden=_HIDDEN_FROM_READERS):
-            _require(ctx, caller, domain.kms_key_arn, ("kms:DescribeKey", None))
+            key = described_key(ctx, caller, "kms:DescribeKey", domain.kms_key_arn)
+            _require(ctx, caller, key, "kms:DescribeKey")
     return domain
 
 
-def _context(snapshot_id: str) -> EncryptionContext:
-    return {"aws:ebs:id": snapshot_id}
-
-
-def _require(
-    ctx: Context, caller: Caller, key_arn: str, *asked: tuple[str, EncryptionContext | None]
-) -> None:
-    """Ask for each action, with the encryption context it is done in."""
-    description = described_key(ctx, caller, asked[0][0], key_arn)
-    for action, context in asked:
-        require_key_permission(ctx, caller, action, description, encryption_context=context, via_service=True)
+def _require(ctx: Context, caller: Caller, key: KeyDescription, action: str, snapshot_id: str = "") -> None:
+    """Ask for one action; whatever opens or seals does so for a snapshot."""
+    require_key_permission(
+        ctx,
+        caller,
+        action,
+        key,
+        encryption_context={"aws:ebs:id": snapshot_id} if snapshot_id else None,
+        via_service=True,
+    )
 
 
 @contextmanager
