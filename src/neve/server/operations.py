@@ -42,6 +42,7 @@ from neve.operations.sts.assume_role import assume_role
 from neve.operations.sts.get_caller_identity import get_caller_identity
 from neve.operations.sts.get_federation_token import get_federation_token
 from neve.operations.sts.get_session_token import get_session_token
+from neve.server.kms_operations import KMS_FUNCTIONS, kms_conditions, kms_demands
 
 Request = Any
 """One of the request messages; each row of the table takes its own."""
@@ -211,6 +212,10 @@ OPERATIONS: Final[Mapping[type, Operation]] = {
     sts.GetSessionTokenRequest: Operation(function=get_session_token, demands=nothing),
     sts.GetFederationTokenRequest: Operation(function=get_federation_token, demands=_federation_demands),
     sts.AssumeRoleRequest: Operation(function=assume_role, demands=nothing),
+    **{
+        request: Operation(function=function, demands=kms_demands, conditions=kms_conditions)
+        for request, function in KMS_FUNCTIONS.items()
+    },
 }
 
 
