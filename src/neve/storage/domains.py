@@ -37,7 +37,7 @@ _DIGEST_KEY_BYTES = 64
 
 
 class DigestMask(Protocol):
-    """How the digest of a block stands in its row."""
+    """How the digest of a block stands in its row, and the aggregate of them in its snapshot's."""
 
     def mask(self, digest: Digest) -> Digest:
         """Return a digest as rows hold it; equal ones stay equal."""

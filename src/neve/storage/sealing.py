@@ -76,7 +76,7 @@ class Sealer:
             aggregate = LinearAggregate()
             for row in self._rows(snapshot.key):
                 aggregate.add(domain.unmask(row.digest))
-            if aggregate.digest() != claim.aggregate:
+            if domain.mask(aggregate.digest()) != claim.aggregate:
                 return MESSAGE_CHECKSUM
         if self._metadata.block_count(snapshot.key) != claim.changed_blocks_count:
             return MESSAGE_COUNT

@@ -15,6 +15,7 @@ from neve.operations.context import Caller, Context
 from neve.operations.ebs.answers import invalid_parameter, snapshot_not_found
 
 _NEVER_EQUAL = Digest(b"")
+_DIGEST_BYTES = 32
 
 
 def complete_snapshot(
@@ -28,12 +29,16 @@ def complete_snapshot(
         ValidationError: INVALID_PARAMETER_VALUE for checksum headers that do not go together.
         ResourceNotFoundError: SNAPSHOT_NOT_FOUND.
     """
-    claim = CompletionClaim(
-        changed_blocks_count=request.changed_blocks_count, aggregate=_claimed_aggregate(request)
-    )
+    aggregate = _claimed_aggregate(request)
+    snapshot_id = SnapshotId(request.snapshot_id)
     try:
+        if aggregate:
+            # Of few blocks an aggregate tells as much as their digests: it is stored as they are.
+            domain_key = ctx.metadata.snapshot(caller.account_id, snapshot_id).domain_key
+            aggregate = ctx.domains.by_key(domain_key).mask(aggregate)
+        claim = CompletionClaim(changed_blocks_count=request.changed_blocks_count, aggregate=aggregate)
         snapshot = ctx.metadata.accept_completion(
-            caller.account_id, SnapshotId(request.snapshot_id), claim, now_ms=ctx.clock.now_ms()
+            caller.account_id, snapshot_id, claim, now_ms=ctx.clock.now_ms()
         )
     except SnapshotNotFound:
         raise snapshot_not_found(request.snapshot_id) from None
@@ -53,6 +58,7 @@ def _claimed_aggregate(request: CompleteSnapshotRequest) -> Digest | None:
     if request.checksum_aggregation_method is None:
         raise invalid_parameter(f"{combination} Checksum aggregation method is missing.")
     try:
-        return Digest(base64.b64decode(request.checksum, validate=True))
+        claimed = base64.b64decode(request.checksum, validate=True)
     except binascii.Error:
         return _NEVER_EQUAL
+    return Digest(claimed) if len(claimed) == _DIGEST_BYTES else _NEVER_EQUAL

@@ -197,7 +197,8 @@ CHUNK_BY_SEGMENT = "CREATE INDEX chunk_by_segment ON chunk (segment_key, stored_
 #                   since the parent may be deleted; collection marks from base roots too.
 # root, block_count The block map once completed, and how many blocks are present in it.
 # claim_count, claim_aggregate
-#                   What CompleteSnapshot said; null until accepted. The aggregate is null if none was given.
+#                   What CompleteSnapshot said; null until accepted. The aggregate is null if none was given, and
+#                   masked as the digests of block rows are.
 # reaping           1 while dropped block rows or holds of it may still be there for `reap` to take.
 SNAPSHOT = """
 CREATE TABLE snapshot (
@@ -272,9 +273,9 @@ CLIENT_TOKEN_RELEASED = "CREATE INDEX client_token_released ON client_token (use
 #            What was written. A volume of 64 TiB has 134,217,728 of these rows, which is why they lie clustered,
 #            without a key of their own, and why nothing ever touches all of a snapshot's at once.
 # chunk_key  The content; null for a block of zeros, which has no chunk.
-# digest     SHA-256 of the content: completion's aggregate needs it in index order. In an encrypted domain it may
-#            later be masked under a key of the domain (a plain digest tells whoever holds the database which
-#            known content a disk has); readers must not compare it with anything but its own kind.
+# digest     SHA-256 of the content: completion's aggregate needs it in index order. In an encrypted domain it is
+#            masked under a key of the domain (a plain digest tells whoever holds the database which known content a
+#            disk has); readers must not compare it with anything but its own kind.
 BLOCK = """
 CREATE TABLE block (
     snapshot_key {integer} NOT NULL REFERENCES snapshot,
