@@ -174,6 +174,39 @@ class ChunkFoundDamaged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KmsKeyDeleted(Event):
+    """A key's waiting time was over: it is destroyed, and what it wrapped never opens again."""
+
+    level = logging.WARNING
+    name = "kms key deleted"
+
+    account_id: str
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KmsKeyRotated(Event):
+    """A key's rotation period was over: it has new material."""
+
+    name = "kms key rotated"
+
+    account_id: str
+    key_id: str
+    material_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataKeysRenewed(Event):
+    """A domain's data keys were wrapped under their KMS key's newest material, and a new one seals from now on."""
+
+    name = "data keys renewed"
+
+    account_id: str
+    domain: str
+    """Its uid, in hex digits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BackgroundFailed(Event):
     """A piece of background work failed; it is tried again after the pause."""
 

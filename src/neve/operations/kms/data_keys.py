@@ -61,6 +61,7 @@ def generate_random(
         KmsError: UnsupportedOperationException.
         ModelViolationError: nobody said how many.
     """
+    keyring_of(ctx)
     refuse_recipient(request.recipient)
     if request.custom_key_store_id is not None:
         raise KmsError("UnsupportedOperationException", "CustomKeyStoreId is not supported.")
