@@ -4,6 +4,7 @@
     rotate-keys        … whose rotation period is over: new material
     renew-data-keys    domains of any provider whose KMS key has newer material than their data keys' wrappings:
                        every generation is wrapped anew, a new one begins, and no data is rewritten
+    forget-data-keys   unwrapped data keys whose time in memory is over
 
 A slice does a bounded piece and may die at any instant: what was left undone is found again. A key that may not be
 used just now is no failure; it is looked at again in the next round. That a provider does not answer ends the round
@@ -29,6 +30,9 @@ _LOCAL_PAUSE_S: Final = 60.0
 _REMOTE_PAUSE_S: Final = 600.0
 """The same where every domain costs a round trip to somebody else."""
 
+_FORGET_PAUSE_S: Final = 15.0
+"""How much longer than their time data keys that nobody asks for stay in memory."""
+
 
 def key_works(
     *,
@@ -36,13 +40,26 @@ def key_works(
     provider: KeyProvider,
     keyring: ManagedKeys | None,
     renew: Callable[[Domain], bool],
+    forget_old: Callable[[], None],
     clock: Clock,
     report: Report,
 ) -> list[Work]:
-    """Return the upkeep of keys; `renew` does it for one domain, and says whether there was anything to do."""
+    """Return the upkeep of keys.
+
+    `renew` renews the data keys of one domain, and says whether there was anything to do; `forget_old` drops what was
+    long enough in memory.
+    """
+
+    def forget() -> int:
+        forget_old()
+        return 0
+
     renewal = DataKeyRenewal(metadata=metadata, provider=provider, renew=renew, report=report)
     pause_s = _REMOTE_PAUSE_S if provider.remote else _LOCAL_PAUSE_S
-    found = [Work(name="renew-data-keys", do_slice=renewal.do_slice, pause_s=pause_s)]
+    found = [
+        Work(name="renew-data-keys", do_slice=renewal.do_slice, pause_s=pause_s),
+        Work(name="forget-data-keys", do_slice=forget, pause_s=_FORGET_PAUSE_S),
+    ]
     if keyring is not None:
         keys = KeyUpkeep(metadata=metadata, keyring=keyring, clock=clock, report=report)
         found += [
