@@ -26,7 +26,6 @@ from neve.errors import (
     CommonError,
     EbsError,
     InvariantError,
-    KmsError,
     Overloaded,
     RequestError,
     SnapshotNotFound,
@@ -218,11 +217,6 @@ class Exchange:
     def _answer_whole(self, body: bytes) -> Response:
         assert self._route is not None
         caller = self._authenticate_whole(body)
-        if self._service is Service.KMS and self._context.keyring is None:
-            raise KmsError(
-                "UnsupportedOperationException",
-                f"Keys are kept by {self._context.keys.name} here: make, change and use them there.",
-            )
         self._operation, request = self._protocol.decode(self._route, self._head, body)
         self._allow(caller, request)
         return self._operate(request)
