@@ -192,6 +192,8 @@ OTHERS = [
         "INFERRED: no address never grants", "NotIpAddress", "203.0.113.0/24", ["unix"], False, in_deny=True
     ),
     case("DOC: ArnEquals", "ArnEquals", "arn:aws:iam::1:user/bob", ["arn:aws:iam::1:user/bob"], True),
+    case("DOC: ArnEquals other", "ArnEquals", "arn:aws:iam::1:user/bob", ["arn:aws:iam::1:user/al"], False),
+    case("DOC: ArnNotEquals other", "ArnNotEquals", "arn:aws:iam::1:user/a", ["arn:aws:iam::1:user/b"], True),
     case(
         "DOC: ArnEquals has wildcards", "ArnEquals", "arn:aws:iam::*:user/*", ["arn:aws:iam::1:user/x"], True
     ),
