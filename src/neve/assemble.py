@@ -9,7 +9,7 @@ without what it stands on.
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Lock
@@ -27,7 +27,7 @@ from neve.operations.context import Context, Quotas
 from neve.processors import Processors
 from neve.secret_sources import parse_secret_source
 from neve.server.access_keys import AccessKeys, NewAccessKey
-from neve.server.administration.client import NobodyListens, RunningServer
+from neve.server.administration.client import RunningServer
 from neve.server.administration.listener import AdministrationListener
 from neve.server.administration.messages import Administrator
 from neve.server.administration.service import Administered, Administration
@@ -35,6 +35,7 @@ from neve.server.app import App, Bounds
 from neve.server.background import Background, Rhythm, SealingQueue, works
 from neve.server.credentials import Credentials
 from neve.server.incoming import Deadlines
+from neve.server.key_upkeep import key_works
 from neve.server.listener import Listener
 from neve.server.pipeline import Pipeline, Rules
 from neve.settings import FILE_NAME, Settings
@@ -126,22 +127,12 @@ def open_administration(
     """
     clock, entropy = SystemClock(), SystemEntropy()
     server = RunningServer(path, clock)
-    until_s = clock.monotonic_s() + _STORE_IN_USE_S_MAX
+    store = _open_unless_served(path, settings, server, clock)
+    if store is None:
+        yield server
+        return
     with ExitStack() as closing:
-        while True:
-            try:
-                store = closing.enter_context(
-                    directory.open_directory(path, master_key=parse_secret_source(settings.master_key))
-                )
-                break
-            except StoreInUse:
-                with suppress(NobodyListens):
-                    server.check()
-                    yield server
-                    return
-                if clock.monotonic_s() > until_s:
-                    raise
-            Event().wait(_STORE_IN_USE_PAUSE_S)
+        closing.enter_context(store)
         metadata = SqliteMetadataStore.open(store.metadata_path, limits=limits)
         closing.callback(metadata.close)
         keyring = Keyring(store.master_key, entropy)
@@ -160,6 +151,22 @@ def open_administration(
                 region=settings.region,
             )
         )
+
+
+def _open_unless_served(
+    path: Path, settings: Settings, server: RunningServer, clock: Clock
+) -> StoreDirectory | None:
+    """Return the store's directory, locked; None if a server has it open and takes requests."""
+    until_s = clock.monotonic_s() + _STORE_IN_USE_S_MAX
+    while True:
+        try:
+            return directory.open_directory(path, master_key=parse_secret_source(settings.master_key))
+        except StoreInUse:
+            if server.listens():
+                return None
+            if clock.monotonic_s() > until_s:
+                raise
+        Event().wait(_STORE_IN_USE_PAUSE_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,17 +335,28 @@ def _service(
         metadata=metadata, committer=committer, chunks=chunks, domains=domains, clock=clock, limits=limits
     )
     background = Background(
-        works(
-            metadata=metadata,
-            sealing=SealingQueue(metadata, sealer, clock, report),
-            clock=clock,
-            report=report,
-            rhythm=Rhythm(
-                expire_interval_s=settings.expire_interval_s,
-                reap_interval_s=settings.reap_interval_s,
-                client_token_age_s=limits.client_token_age_s_min,
+        [
+            *works(
+                metadata=metadata,
+                sealing=SealingQueue(metadata, sealer, clock, report),
+                clock=clock,
+                report=report,
+                rhythm=Rhythm(
+                    expire_interval_s=settings.expire_interval_s,
+                    reap_interval_s=settings.reap_interval_s,
+                    client_token_age_s=limits.client_token_age_s_min,
+                ),
             ),
-        ),
+            *key_works(
+                metadata=metadata,
+                provider=keys,
+                keyring=managed_keys,
+                renew=data_keys.renew,
+                forget_old=data_keys.forget_old,
+                clock=clock,
+                report=report,
+            ),
+        ],
         report,
     )
     sessions = SessionMint(keyring.derive(Purpose.SESSION_TOKENS, SESSION_KEY_BYTES))

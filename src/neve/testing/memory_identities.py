@@ -36,7 +36,7 @@ class MemoryIdentityRecords:
             self._demand_account(user.account_id)
             name = (user.account_id, user.user_name)
             if name in self._users:
-                raise UserExists
+                raise UserExists(f"account {user.account_id} has a user {user.user_name} already")
             if any(other.user_id == user.user_id for other in self._users.values()):
                 raise InvariantError("two users have one id")
             self._users[name] = user
@@ -49,7 +49,7 @@ class MemoryIdentityRecords:
     def find_user(self, account_id: AccountId, user_name: str) -> User:
         """Return a user, for whoever holds the store's lock."""
         if (account_id, user_name) not in self._users:
-            raise UserNotFound
+            raise UserNotFound(f"account {account_id} has no user {user_name}")
         return self._users[account_id, user_name]
 
     def users(self, account_id: AccountId) -> Sequence[User]:
@@ -76,7 +76,7 @@ class MemoryIdentityRecords:
     def policy(self, account_id: AccountId, policy_name: str) -> ManagedPolicy:
         with self._alone():
             if (account_id, policy_name) not in self._policies:
-                raise PolicyNotFound
+                raise PolicyNotFound(f"account {account_id} has no policy {policy_name}")
             return self._policies[account_id, policy_name]
 
     def policies(self, account_id: AccountId) -> Sequence[ManagedPolicy]:
@@ -86,11 +86,11 @@ class MemoryIdentityRecords:
     def remove_policy(self, account_id: AccountId, policy_name: str) -> None:
         with self._alone():
             if (account_id, policy_name) not in self._policies:
-                raise PolicyNotFound
+                raise PolicyNotFound(f"account {account_id} has no policy {policy_name}")
             if any(
                 policy_name in names for (owner, _), names in self._attached.items() if owner == account_id
             ):
-                raise PolicyInUse
+                raise PolicyInUse(f"policy {policy_name} is attached to a user of account {account_id}")
             del self._policies[account_id, policy_name]
 
     # --- attachments

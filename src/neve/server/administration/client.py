@@ -35,13 +35,17 @@ class RunningServer:
         self._path = directory / protocol.SOCKET_NAME
         self._clock = clock
 
-    def check(self) -> None:
-        """Return if somebody listens.
+    def listens(self) -> bool:
+        """Return whether a server takes requests.
 
         Raises:
-            NobodyListens, NotLetIn
+            NotLetIn
         """
-        self._connect().close()
+        try:
+            self._connect().close()
+        except NobodyListens:
+            return False
+        return True
 
     def ask(self, request: Request[Answer]) -> Answer:
         """Ask, and return the answer.

@@ -37,12 +37,19 @@ class AdministrationListener:
     """Listens from `__enter__` to `__exit__`."""
 
     def __init__(
-        self, directory: Path, administrator: Administrator, *, clock: Clock, report: Report
+        self,
+        directory: Path,
+        administrator: Administrator,
+        *,
+        clock: Clock,
+        report: Report,
+        deadline_s: float = _DEADLINE_S,
     ) -> None:
         self._path = directory / protocol.SOCKET_NAME
         self._administrator = administrator
         self._clock = clock
         self._report = report
+        self._deadline_s = deadline_s
         self._listening: socket.socket | None = None
         self._thread = Thread(target=self._work, name="administration", daemon=True)
         self._stop, self._stopped = socket.socketpair()
@@ -124,7 +131,7 @@ class AdministrationListener:
 
     def _read_line(self, connection: socket.socket) -> bytes | None:
         """Return the request; None if none comes in time."""
-        deadline_s = self._clock.monotonic_s() + _DEADLINE_S
+        deadline_s = self._clock.monotonic_s() + self._deadline_s
         data = bytearray()
         while b"\n" not in data and len(data) <= protocol.REQUEST_BYTES_MAX:
             left_s = deadline_s - self._clock.monotonic_s()
@@ -137,7 +144,7 @@ class AdministrationListener:
         return bytes(data.partition(b"\n")[0])
 
     def _write(self, connection: socket.socket, data: bytes) -> None:
-        deadline_s = self._clock.monotonic_s() + _DEADLINE_S
+        deadline_s = self._clock.monotonic_s() + self._deadline_s
         left = memoryview(data)
         while left:
             left_s = deadline_s - self._clock.monotonic_s()

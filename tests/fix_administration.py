@@ -1,0 +1,49 @@
+"""A store in memory with one account, and whoever administers it."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from neve.domain.identities import Account, AccountId
+from neve.domain.keyring import Keyring
+from neve.server.administration.service import Administered, Administration
+from neve.stores.keys.local import LocalKeyring
+from neve.testing.memory_metadata import MemoryMetadataStore
+from neve.testing.time_and_chance import ManualClock, SeededEntropy
+
+ACCOUNT = AccountId("111122223333")
+REGION = "eu-north-1"
+
+
+@dataclass(frozen=True)
+class Office:
+    """What tests of administration work with."""
+
+    metadata: MemoryMetadataStore
+    keyring: Keyring
+    clock: ManualClock
+    entropy: SeededEntropy
+    administration: Administration
+
+
+def open_office(*, keeps_keys: bool = True) -> Office:
+    """Return the administration of a new store, whose KMS keys are its own or somebody else's."""
+    metadata, clock, entropy = MemoryMetadataStore(), ManualClock(), SeededEntropy()
+    metadata.create_account(Account(account_id=ACCOUNT, name="home", created_ms=clock.now_ms()))
+    keyring = Keyring(bytes(32), entropy)
+    keys = LocalKeyring(records=metadata.keys, keyring=keyring, clock=clock, entropy=entropy, region=REGION)
+    store = Administered(
+        metadata=metadata,
+        keyring=keyring,
+        keys=keys if keeps_keys else None,
+        clock=clock,
+        entropy=entropy,
+        region=REGION,
+    )
+    return Office(metadata, keyring, clock, entropy, Administration(store))
+
+
+@pytest.fixture
+def office() -> Office:
+    """A new store's administration."""
+    return open_office()
