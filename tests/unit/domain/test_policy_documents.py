@@ -109,6 +109,10 @@ STATEMENTS: list[tuple[str, Any, str]] = [
     ("BinaryNotEquals", with_condition("BinaryNotEquals", "eA=="), "is no condition operator."),
     ("a key without prefix", with_condition("Bool", "true", "SourceIp"), '"SourceIp" is no condition key'),
     ("a key with an empty name", with_condition("Bool", "true", "aws:"), '"aws:" is no condition key'),
+    ("a key with a line in it", with_condition("Bool", "true", "aws:a\nb"), "is no condition key"),
+    ("a key with a colour in it", with_condition("Bool", "true", "aws:\x1b[31m"), "is no condition key"),
+    ("a key without end", with_condition("Bool", "true", "aws:" + "x" * 257), "is no condition key"),
+    ("a Sid without end", allow(Sid="x" * 129), "128 characters long at most."),
     ("no values", with_condition("StringEquals", []), "has no values."),
     ("a value that is null", with_condition("StringEquals", None), "a boolean, not null."),
     ("a value that is an object", with_condition("StringEquals", {"a": "b"}), "a boolean, not an object."),
@@ -142,6 +146,7 @@ STATEMENTS: list[tuple[str, Any, str]] = [
 ]
 
 KEY_STATEMENTS: list[tuple[str, Any, str]] = [
+    ("a Sid with a colour in it", allow(Sid="\x1b[31m", Principal="*"), "must be printable"),
     ("nobody", allow(), "has neither Principal nor NotPrincipal"),
     ("both", allow(Principal="*", NotPrincipal="*"), "has both Principal and NotPrincipal"),
     ("NotPrincipal with Allow", allow(NotPrincipal="*"), "NotPrincipal cannot be used with Allow."),
@@ -226,9 +231,10 @@ def test_two_statements_cannot_have_one_sid() -> None:
 
 
 def test_a_refusal_quotes_no_more_than_a_line() -> None:
-    said = refusal(document(allow("x" * 5000)))
-    assert len(said) < 300
-    assert "…" in said
+    for statement in (allow("x" * 5000), with_condition("x" * 5000, []), with_condition("Bool", "x" * 5000)):
+        said = refusal(document(statement))
+        assert len(said) < 300
+        assert "…" in said
     assert refusal(document(allow("\x00\x1b[31m"))).isprintable()
 
 

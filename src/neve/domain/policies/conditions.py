@@ -21,6 +21,7 @@ counts as no match. Where "no match" is what makes a negated condition hold, tha
 something: there it holds in a Deny and does not hold in an Allow.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -60,6 +61,7 @@ class _Set(Enum):
 _QUALIFIERS: Final = {"ForAllValues": _Set.ALL, "ForAnyValue": _Set.SOME}
 _IF_EXISTS: Final = "IfExists"
 _NULL: Final = "Null"
+_KEY: Final = re.compile(r"[A-Za-z0-9-]+:\S(?:.{0,254}\S)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,13 +124,12 @@ def parse_conditions(value: object, where: str, *, variables: bool) -> tuple[Con
 
 
 def _condition(operator: str, key: str, value: object, where: str, *, variables: bool) -> Condition:
-    prefix, _, rest = key.partition(":")
-    if not rest or not prefix.replace("-", "").isalnum() or not prefix.isascii():
+    known = None if operator == _NULL else _known(operator, where)
+    if _KEY.fullmatch(key) is None or not key.isprintable():
         raise PolicyInvalid(f"{where}: {quoted(key)} is no condition key; keys look like aws:SourceIp.")
     place = f"{where}: {operator} of {quoted(key)}"
     texts = _texts(value, place)
-    if operator == _NULL:
-        truths = frozenset(_read(read_truth, text, place, "true or false") for text in texts)
+    if known is None:
         return _NullCondition(
             operator=operator,
             key=key,
@@ -136,23 +137,37 @@ def _condition(operator: str, key: str, value: object, where: str, *, variables:
             negated=False,
             subject=_Set.UNSAID,
             holds_if_missing=True,
-            wanted_missing=truths,
+            wanted_missing=frozenset(_read(read_truth, text, place, "true or false") for text in texts),
         )
-    qualifier, separator, name = operator.rpartition(":")
-    subject = _QUALIFIERS.get(qualifier) if separator else _Set.UNSAID
-    known = _OPERATORS.get(name.removesuffix(_IF_EXISTS))
-    if subject is None or known is None:
-        raise PolicyInvalid(f"{where}: {quoted(operator)} is no condition operator.")
-    reader, negated = known
-    missing = {_Set.UNSAID: negated, _Set.ALL: True, _Set.SOME: False}
+    missing = {_Set.UNSAID: known.negated, _Set.ALL: True, _Set.SOME: False}
     return Condition(
         operator=operator,
         key=key,
-        comparisons=tuple(reader(text, place, variables) for text in texts),
-        negated=negated,
-        subject=subject,
-        holds_if_missing=missing[subject] or name.endswith(_IF_EXISTS),
+        comparisons=tuple(known.reader(text, place, variables) for text in texts),
+        negated=known.negated,
+        subject=known.subject,
+        holds_if_missing=missing[known.subject] or known.if_exists,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """An operator's name, taken apart."""
+
+    subject: _Set
+    reader: _Reader
+    negated: bool
+    if_exists: bool
+
+
+def _known(operator: str, where: str) -> _Known:
+    qualifier, separator, name = operator.rpartition(":")
+    subject = _QUALIFIERS.get(qualifier) if separator else _Set.UNSAID
+    found = _OPERATORS.get(name.removesuffix(_IF_EXISTS))
+    if subject is None or found is None:
+        raise PolicyInvalid(f"{where}: {quoted(operator)} is no condition operator.")
+    reader, negated = found
+    return _Known(subject=subject, reader=reader, negated=negated, if_exists=name.endswith(_IF_EXISTS))
 
 
 def _texts(value: object, place: str) -> list[str]:

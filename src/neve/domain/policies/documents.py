@@ -42,6 +42,8 @@ _WITH_VARIABLES: Final = "2012-10-17"
 _WITHOUT_VARIABLES: Final = "2008-10-17"
 _ACTION: Final = re.compile(r"\*(?::\*)?|[A-Za-z0-9-]+:[A-Za-z0-9*?]+", re.ASCII)
 _IDENTITY_SID: Final = re.compile(r"[A-Za-z0-9]*", re.ASCII)
+_SID_CHARS_MAX: Final = 128
+"""Ours: a Sid is quoted in explanations. Those of AWS's own key policies have up to 90."""
 _WHITE: Final = dict.fromkeys(map(ord, " \t\r\n"))
 
 
@@ -129,6 +131,10 @@ def _statement(value: Any, number: int, kind: PolicyKind, *, variables: bool) ->
     sid = _string(value.get("Sid", ""), f"{where}: Sid")
     if kind is not PolicyKind.KEY and _IDENTITY_SID.fullmatch(sid) is None:
         raise PolicyInvalid(f"{where}: the Sid {quoted(sid)} may have letters and digits only.")
+    if len(sid) > _SID_CHARS_MAX or not sid.isprintable():
+        raise PolicyInvalid(
+            f"{where}: the Sid {quoted(sid)} must be printable, and {_SID_CHARS_MAX} characters long at most."
+        )
     effect = _effect(value, where)
     action_element = _one_of(value, "Action", "NotAction", where)
     resource_element = _one_of(value, "Resource", "NotResource", where)
