@@ -12,9 +12,12 @@ from neve.stores.metadata.migrations import STEPS, Step, migrate, plan, steps_ta
 from neve.stores.metadata.schema import SQLITE
 from neve.stores.metadata.sqlite_database import SYSTEM_FILES, SqliteDatabase, create_file
 
-SECOND = Step(number=2, title="add a shelf", statements=lambda _: ["CREATE TABLE shelf (x INTEGER)"])
-THIRD = Step(
-    number=3, title="stumble", statements=lambda _: ["CREATE TABLE box (x INTEGER)", "CREATE nonsense"]
+TAKEN = len(STEPS)
+NEXT = Step(number=TAKEN + 1, title="add a shelf", statements=lambda _: ["CREATE TABLE shelf (x INTEGER)"])
+BROKEN = Step(
+    number=TAKEN + 2,
+    title="stumble",
+    statements=lambda _: ["CREATE TABLE box (x INTEGER)", "CREATE nonsense"],
 )
 
 
@@ -44,12 +47,11 @@ def test_steps_are_taken_once_and_in_order(database: SqliteDatabase) -> None:
         assert migrate(session, SQLITE) == list(STEPS)
         assert migrate(session, SQLITE) == []
     with database.writing() as session:
-        assert plan(session, SQLITE, [*STEPS, SECOND]) == [SECOND]
-        assert migrate(session, SQLITE, [*STEPS, SECOND]) == [SECOND]
-        assert steps_taken(session, SQLITE) == 2
+        assert plan(session, SQLITE, [*STEPS, NEXT]) == [NEXT]
+        assert migrate(session, SQLITE, [*STEPS, NEXT]) == [NEXT]
+        assert steps_taken(session, SQLITE) == TAKEN + 1
         assert session.rows("SELECT step, title FROM migration ORDER BY step") == [
-            (1, "create the tables"),
-            (2, "add a shelf"),
+            (step.number, step.title) for step in [*STEPS, NEXT]
         ]
     assert "shelf" in tables(database)
 
@@ -59,16 +61,16 @@ def test_a_step_that_fails_takes_the_ones_before_it_back(database: SqliteDatabas
         migrate(session, SQLITE)
     before = tables(database)
     with pytest.raises(StoreUnusable), database.writing() as session:
-        migrate(session, SQLITE, [*STEPS, SECOND, THIRD])
+        migrate(session, SQLITE, [*STEPS, NEXT, BROKEN])
     assert tables(database) == before
     with database.reading() as session:
-        assert steps_taken(session, SQLITE) == 1
+        assert steps_taken(session, SQLITE) == TAKEN
 
 
 def test_a_newer_database_is_left_alone(database: SqliteDatabase) -> None:
     with database.writing() as session:
-        migrate(session, SQLITE, [*STEPS, SECOND])
-    refusal = "version 2, this program knows versions up to 1"
+        migrate(session, SQLITE, [*STEPS, NEXT])
+    refusal = f"version {TAKEN + 1}, this program knows versions up to {TAKEN}"
     with pytest.raises(StoreUnusable, match=refusal), database.writing() as session:
         migrate(session, SQLITE)
 

@@ -8,13 +8,16 @@ import apsw
 import pytest
 
 from neve.domain.blocks import BlockIndex
-from neve.domain.identities import AccessKey, Account, AccountId
+from neve.domain.identities import AccessKey, Account, AccountId, DomainKey
 from neve.domain.snapshots import Sealed
 from neve.errors import RecordRefused, StoreError, StoreUnavailable
 from neve.stores.metadata.contract import MetadataStore, TagRemoval
+from neve.stores.metadata.contract_identities import AccountSettings, IdentityRecords, ManagedPolicy, User
+from neve.stores.metadata.contract_keys import KeyRecords
 from neve.stores.metadata.sqlite import SqliteMetadataStore
 from neve.testing.faulty_sqlite import FaultySqlite
 from neve.testing.memory_metadata import FACTS
+from neve.testing.metadata_contract_keys import alias, grant, kms_key, kms_key_id, material, wrapping
 from neve.testing.metadata_scene import ACCOUNT, CLAIM, Scene, chunk_id, segment_name, snapshot_id
 
 
@@ -48,6 +51,8 @@ def _calls(scene: Scene) -> Mapping[str, Callable[[MetadataStore], object]]:
             account_id=ACCOUNT, kms_key_arn="k", uid=b"4" * 16, sealed_id_key=b"s"
         ),
         "domains": lambda store: store.domains(),
+        "remove_access_key": lambda store: store.remove_access_key("A"),
+        "check_start": lambda store: store.check_start(request),
         "start_snapshot": lambda store: store.start_snapshot(request),
         "snapshot": lambda store: store.snapshot(ACCOUNT, name),
         "snapshots": lambda store: store.snapshots(ACCOUNT, after=None, limit=10),
@@ -59,6 +64,10 @@ def _calls(scene: Scene) -> Mapping[str, Callable[[MetadataStore], object]]:
         "reap": lambda store: store.reap(limit=10),
         "delete_snapshot": lambda store: store.delete_snapshot(ACCOUNT, name, now_ms=now_ms),
         "forget_client_tokens": lambda store: store.forget_client_tokens(used_before_ms=1, limit=10),
+        "visible_snapshot": lambda store: store.visible_snapshot(ACCOUNT, name),
+        "visible_snapshots": lambda store: store.visible_snapshots(ACCOUNT, after=None, limit=10),
+        "modify_permissions": lambda store: store.modify_permissions(ACCOUNT, name, add=["all"]),
+        "permissions": lambda store: store.permissions(ACCOUNT, name),
         "put_tags": lambda store: store.put_tags(ACCOUNT, [name], {"a": "b"}, tags_max=50),
         "remove_tags": lambda store: store.remove_tags(ACCOUNT, [name], [TagRemoval("a")]),
         "reserve_segments": lambda store: store.reserve_segments([segment_name(1001)], now_ms=now_ms),
@@ -71,10 +80,66 @@ def _calls(scene: Scene) -> Mapping[str, Callable[[MetadataStore], object]]:
         "block_count": lambda store: store.block_count(key),
         "facts": lambda store: store.facts(),
         "statistics": lambda store: store.statistics(),
+        **_calls_of_identities(),
+        **_calls_of_keys(domain),
     }
 
 
-METHODS = sorted(name for name in vars(MetadataStore) if not name.startswith("_") and name != "close")
+def _calls_of_identities() -> Mapping[str, Callable[[MetadataStore], object]]:
+    user = User(account_id=ACCOUNT, user_name="u", user_id="AIDA", created_ms=1)
+    policy = ManagedPolicy(account_id=ACCOUNT, policy_name="p", document="{}", created_ms=1, updated_ms=1)
+    settings = AccountSettings(account_id=ACCOUNT)
+    return {
+        "add_user": lambda store: store.identities.add_user(user),
+        "user": lambda store: store.identities.user(ACCOUNT, "u"),
+        "users": lambda store: store.identities.users(ACCOUNT),
+        "remove_user": lambda store: store.identities.remove_user(ACCOUNT, "u"),
+        "put_policy": lambda store: store.identities.put_policy(policy),
+        "policy": lambda store: store.identities.policy(ACCOUNT, "p"),
+        "policies": lambda store: store.identities.policies(ACCOUNT),
+        "remove_policy": lambda store: store.identities.remove_policy(ACCOUNT, "p"),
+        "attach_policy": lambda store: store.identities.attach_policy(ACCOUNT, "u", "p"),
+        "detach_policy": lambda store: store.identities.detach_policy(ACCOUNT, "u", "p"),
+        "attachments": lambda store: store.identities.attachments(ACCOUNT, "u"),
+        "account_settings": lambda store: store.identities.account_settings(ACCOUNT),
+        "put_account_settings": lambda store: store.identities.put_account_settings(settings),
+        "change_account_settings": lambda store: store.identities.change_account_settings(
+            ACCOUNT, lambda found: found
+        ),
+    }
+
+
+def _calls_of_keys(domain: DomainKey) -> Mapping[str, Callable[[MetadataStore], object]]:
+    key, made = kms_key_id(1), wrapping(domain, 1)
+    return {
+        "add_kms_key": lambda store: store.keys.add_kms_key(kms_key(1), material(1)),
+        "kms_key": lambda store: store.keys.kms_key(key),
+        "kms_keys": lambda store: store.keys.kms_keys(ACCOUNT, after=None, limit=10),
+        "replace_kms_key": lambda store: store.keys.replace_kms_key(kms_key(1)),
+        "remove_kms_key": lambda store: store.keys.remove_kms_key(key, revision=0),
+        "kms_keys_to_delete": lambda store: store.keys.kms_keys_to_delete(now_ms=1, limit=10),
+        "kms_keys_to_rotate": lambda store: store.keys.kms_keys_to_rotate(now_ms=1, limit=10),
+        "key_materials": lambda store: store.keys.key_materials(key),
+        "add_alias": lambda store: store.keys.add_alias(alias("a", 1)),
+        "alias": lambda store: store.keys.alias(ACCOUNT, "alias/a"),
+        "aliases": lambda store: store.keys.aliases(ACCOUNT, after=None, limit=10),
+        "move_alias": lambda store: store.keys.move_alias(ACCOUNT, "alias/a", key, now_ms=1),
+        "remove_alias": lambda store: store.keys.remove_alias(ACCOUNT, "alias/a"),
+        "add_grant": lambda store: store.keys.add_grant(grant(1, 1)),
+        "grants": lambda store: store.keys.grants(key, after=None, limit=10),
+        "remove_grant": lambda store: store.keys.remove_grant(key, "0" * 64),
+        "add_wrapping": lambda store: store.keys.add_wrapping(made),
+        "wrappings": lambda store: store.keys.wrappings(domain),
+        "rewrap": lambda store: store.keys.rewrap(made, made),
+    }
+
+
+METHODS = sorted(
+    name
+    for contract in (MetadataStore, IdentityRecords, KeyRecords)
+    for name in vars(contract)
+    if not name.startswith("_") and name not in {"close", "identities", "keys"}
+)
 
 
 class SickConnection(apsw.Connection):
