@@ -99,7 +99,7 @@ def test_a_user_without_policies_may_nothing_and_learns_why(people: People, name
 
 
 def test_puts_can_be_bound_to_a_tag(people: People, name: str) -> None:
-    own = {"StringEquals": {"aws:ResourceTag/owner": "${aws:username}"}}
+    own: dict[str, Any] = {"StringEquals": {"aws:ResourceTag/owner": "${aws:username}"}}
     joe = people.user(name, allow("ebs:PutSnapshotBlock", **own))
     his = start(people.root, Tags=[{"Key": "owner", "Value": name}])
     other = start(people.root, Tags=[{"Key": "owner", "Value": "ann"}])

@@ -18,6 +18,7 @@ from neve.stores.keys.contract_managed import ManagedKeys, description_of
 from neve.stores.keys.key_arns import check_usable
 from neve.stores.keys.key_names import KeyName, parse_name
 
+ACCESS_DENIED: Final = "AccessDeniedException"
 _CONTEXT_BYTES_MAX: Final = 8192
 """KMS developer guide, "Encryption context"."""
 
@@ -108,8 +109,15 @@ def permitted_key(
 ) -> KmsKey:
     """Return the key that `name` names, if the caller may do `action` with it: `named_key` and `permit`."""
     key = named_key(ctx, caller, action, name, reach)
-    more = {**(conditions or {}), **_of_name(ctx, caller, name)}
-    permit(ctx, caller, action, key, encryption_context=encryption_context, conditions=more)
+    parsed = parse_name(name, account_id=caller.account_id, region=ctx.region)
+    more = {**(conditions or {}), **({"kms:requestalias": (parsed.alias,)} if parsed.alias else {})}
+    try:
+        permit(ctx, caller, action, key, encryption_context=encryption_context, conditions=more)
+    except KmsError as error:
+        if error.code != ACCESS_DENIED or parsed.account_id == caller.account_id:
+            raise
+        # In the words of the request: which key stands behind another account's alias is not told.
+        raise denied_across_accounts(caller, action, parsed.arn) from None
     return key
 
 
@@ -210,11 +218,6 @@ def _of_key(key: KmsKey) -> Conditions:
         name = f"aws:resourcetag/{tag.lower()}"
         found[name] = (*found.get(name, ()), value)
     return found
-
-
-def _of_name(ctx: Context, caller: Caller, name: str) -> Conditions:
-    alias = parse_name(name, account_id=caller.account_id, region=ctx.region).alias
-    return {"kms:requestalias": (alias,)} if alias else {}
 
 
 def _check_context(context: EncryptionContext | None) -> None:

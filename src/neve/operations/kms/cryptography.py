@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-from neve.domain.kms_keys import KEY_SPEC, KmsKey
+from neve.domain.kms_keys import KEY_SPEC, EncryptionContext, KmsKey
 from neve.errors import KmsError, ModelViolationError
 from neve.messages import kms
 from neve.messages.kms_responses import DecryptResponse, EncryptResponse, ReEncryptResponse
 from neve.operations.context import Caller, Context
 from neve.operations.kms.access import (
+    ACCESS_DENIED,
     USING,
     Conditions,
     check_enabled,
@@ -64,7 +65,15 @@ def decrypt(ctx: Context, caller: Caller, request: kms.DecryptRequest) -> Decryp
     context = request.encryption_context or {}
     ciphertext = _ciphertext(request)
     key = _source(ctx, caller, "kms:Decrypt", request.key_id, ciphertext)
-    permit(ctx, caller, "kms:Decrypt", key, encryption_context=context, conditions=_ALGORITHM_CONDITION)
+    _permit_source(
+        ctx,
+        caller,
+        "kms:Decrypt",
+        key,
+        name=request.key_id,
+        encryption_context=context,
+        conditions=_ALGORITHM_CONDITION,
+    )
     check_enabled(key)
     _check_algorithm(key, request.encryption_algorithm)
     plaintext = b"" if ciphertext is None else keyring_of(ctx).decrypt(key.arn, ciphertext, context)
@@ -88,7 +97,15 @@ def re_encrypt(ctx: Context, caller: Caller, request: kms.ReEncryptRequest) -> R
         **_ALGORITHM_CONDITION,
         "kms:reencryptonsamekey": ("true" if key.arn == to_key.arn else "false",),
     }
-    permit(ctx, caller, "kms:ReEncryptFrom", key, encryption_context=context, conditions=conditions)
+    _permit_source(
+        ctx,
+        caller,
+        "kms:ReEncryptFrom",
+        key,
+        name=request.source_key_id,
+        encryption_context=context,
+        conditions=conditions,
+    )
     permit(ctx, caller, "kms:ReEncryptTo", to_key, encryption_context=to_context, conditions=conditions)
     check_enabled(key)
     check_enabled(to_key)
@@ -152,17 +169,44 @@ def _source(ctx: Context, caller: Caller, action: str, name: str | None, ciphert
     except KmsError as error:
         if error.code != "NotFoundException":
             raise
-        raise KmsError(
-            "AccessDeniedException",
-            "The ciphertext refers to a customer master key that does not exist, does not exist in this region, "
-            "or you are not allowed to access.",
-        ) from None
+        raise _out_of_reach() from None
     if named is not None and named.arn != key.arn:
         raise KmsError(
             "IncorrectKeyException",
             "The key ID in the request does not identify a CMK that can perform this operation.",
         )
     return key
+
+
+def _permit_source(
+    ctx: Context,
+    caller: Caller,
+    action: str,
+    key: KmsKey,
+    *,
+    name: str | None,
+    encryption_context: EncryptionContext,
+    conditions: Conditions,
+) -> None:
+    """Return if the caller may open what was made with the key.
+
+    Raises:
+        KmsError: AccessDeniedException; for another account's key that only the ciphertext names, as if it were gone.
+    """
+    try:
+        permit(ctx, caller, action, key, encryption_context=encryption_context, conditions=conditions)
+    except KmsError as error:
+        if error.code != ACCESS_DENIED or name is not None or key.account_id == caller.account_id:
+            raise
+        raise _out_of_reach() from None
+
+
+def _out_of_reach() -> KmsError:
+    return KmsError(
+        ACCESS_DENIED,
+        "The ciphertext refers to a customer master key that does not exist, does not exist in this region, "
+        "or you are not allowed to access.",
+    )
 
 
 def _check_algorithm(key: KmsKey, algorithm: str | None) -> None:
