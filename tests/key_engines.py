@@ -31,6 +31,7 @@ class MemoryEngine:
 
     provider: MemoryKeys
     cannot: Mapping[Deed, str]
+    accounts: tuple[AccountId, AccountId] = (ACCOUNT, OTHER_ACCOUNT)
 
     def make_key(self, account_id: AccountId) -> str:
         return self.provider.make_key(account_id)
@@ -80,6 +81,7 @@ def memory_engine(_: Path) -> Iterator[KeyEngine]:
 class LocalEngine:
     """The local keyring over a database."""
 
+    accounts = (ACCOUNT, OTHER_ACCOUNT)
     cannot: Mapping[Deed, str] = {
         Deed.DENY: "the local keyring is ours: nobody can deny it to us",
         Deed.STOP_ANSWERING: "the local keyring answers for as long as the metadata store does",
