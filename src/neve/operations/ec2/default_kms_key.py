@@ -115,7 +115,9 @@ def _resolved(ctx: Context, account_id: AccountId, name: str) -> str:
     alias = name.removeprefix(_alias_arn(ctx, account_id, ""))
     if not alias.startswith(_ALIAS_PREFIX):
         # Looking one up would tell which aliases others have, and the ids of their keys.
-        raise _invalid(name, "An alias of another account or region cannot be looked up: give the ARN of the key.")
+        raise _invalid(
+            name, "An alias of another account or region cannot be looked up: give the ARN of the key."
+        )
     if ctx.keyring is None:
         raise _invalid(name, f"Keys are kept by {ctx.keys.name}: give the ARN of the key.")
     try:
