@@ -4,7 +4,8 @@ Hypothesis writes programs out of the rules below, runs each against both, and s
 they differ. The model knows nothing of chunks, digests, trees or rows: that is its worth.
 
 Blocks have 64 bytes, maps branch 16 ways, and the universe is small enough to collide: equal contents, equal
-indexes and neighbouring nodes are where sharing, replacing and paging go wrong.
+indexes and neighbouring nodes are where sharing, replacing and paging go wrong. Snapshots are encrypted under one of
+two KMS keys or not at all; the keys are disabled and enabled, and their material rotates, at any moment.
 """
 
 from collections.abc import Callable
@@ -22,7 +23,10 @@ from neve.errors import RequestError
 from neve.limits import TINY
 from neve.messages.ebs import StartSnapshotRequest
 from neve.operations.ebs.start_snapshot import start_snapshot
-from neve.testing.time_and_chance import ManualClock
+from neve.storage.segment_format import parse
+from neve.stores.metadata.contract import Encoding
+from neve.testing.memory_keys import MemoryKeys
+from neve.testing.time_and_chance import ManualClock, SeededEntropy
 from neve.testing.world import ACCOUNT, Stores, World, aggregate_of
 
 indexes = st.sampled_from([0, 1, 2, 15, 16, 17, 255, 256, 257, 2046, 2047])
@@ -30,8 +34,12 @@ fills = st.integers(min_value=0, max_value=2)
 page_sizes = st.integers(min_value=1, max_value=4)
 
 
+keys = st.sampled_from([None, None, 0, 1])
+
+
 def block(fill: int) -> bytes:
-    return bytes([fill]) * TINY.block_bytes
+    """Return zeros, a block that compresses, or one that does not."""
+    return digest(b"one") + digest(b"other") if fill == 2 else bytes([fill]) * TINY.block_bytes
 
 
 @dataclass
@@ -40,6 +48,8 @@ class Modelled:
 
     image: dict[int, bytes]
     lineage: str
+    key: str | None
+    """The ARN of the KMS key; None is unencrypted."""
     written: dict[int, bytes] = field(default_factory=dict)
     state: State = State.PENDING
     timeout_minutes: int = 60
@@ -59,7 +69,10 @@ class SnapshotMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = ManualClock()
-        self.world = World(type(self).make_stores(), clock=self.clock)
+        self.keys = MemoryKeys(entropy=SeededEntropy(1))
+        self.key_arns = [self.keys.make_key(ACCOUNT) for _ in range(2)]
+        self.disabled: set[str | None] = set()
+        self.world = World(type(self).make_stores(), clock=self.clock, keys=self.keys)
         self.model: dict[str, Modelled] = {}
         self.tokens: dict[str, tuple[StartSnapshotRequest, str]] = {}
 
@@ -67,6 +80,9 @@ class SnapshotMachine(RuleBasedStateMachine):
         """Read everything once more after a last restart: what a program leaves behind is what counts."""
         try:
             self.world.restart()
+            self.everything_encrypted_is_sealed()
+            for arn in self.key_arns:
+                self.keys.enable(arn)
             for snapshot_id, modelled in self.model.items():
                 if modelled.state is State.COMPLETED:
                     assert self.world.read(snapshot_id) == modelled.image
@@ -76,23 +92,29 @@ class SnapshotMachine(RuleBasedStateMachine):
 
     # --- starting
 
-    @rule(target=pending, timeout=st.sampled_from([10, 60]))
-    def start(self, timeout: int) -> str:
-        return self._started(self.world.start(timeout=timeout), None, timeout)
+    @rule(target=pending, timeout=st.sampled_from([10, 60]), key=keys)
+    def start(self, timeout: int, key: int | None) -> object:
+        arn = None if key is None else self.key_arns[key]
+        if arn in self.disabled:
+            with pytest.raises(RequestError, match="is disabled"):
+                self.world.start(timeout=timeout, kms_key_arn=arn)
+            return multiple()
+        return self._started(self.world.start(timeout=timeout, kms_key_arn=arn), None, timeout, arn)
 
     @rule(target=pending, parent=st.one_of(sealed, sealed, pending))
     def start_child(self, parent: str) -> object:
-        if self.model[parent].state is not State.COMPLETED:
+        if self.model[parent].state is not State.COMPLETED or self.model[parent].key in self.disabled:
             with pytest.raises(RequestError):
                 self.world.start(parent=parent)
             return multiple()
         return self._started(self.world.start(parent=parent), parent, 60)
 
-    def _started(self, snapshot_id: str, parent: str | None, timeout: int) -> str:
+    def _started(self, snapshot_id: str, parent: str | None, timeout: int, key: str | None = None) -> str:
         assert snapshot_id not in self.model
         self.model[snapshot_id] = Modelled(
             image=dict(self.model[parent].image) if parent else {},
             lineage=self.model[parent].lineage if parent else snapshot_id,
+            key=self.model[parent].key if parent else key,
             timeout_minutes=timeout,
             last_write_ms=self.clock.now_ms(),
         )
@@ -120,7 +142,7 @@ class SnapshotMachine(RuleBasedStateMachine):
     def put(self, snapshot_id: str, writes: list[tuple[int, int]]) -> None:
         modelled = self.model[snapshot_id]
         for index, fill in writes:
-            if modelled.state is not State.PENDING:
+            if modelled.state is not State.PENDING or modelled.key in self.disabled:
                 with pytest.raises(RequestError):
                     self.world.put(snapshot_id, index, block(fill))
                 continue
@@ -201,6 +223,29 @@ class SnapshotMachine(RuleBasedStateMachine):
     def restart(self) -> None:
         self.world.restart()
 
+    # --- what becomes of KMS keys
+
+    @rule(key=st.sampled_from([0, 1]))
+    def disable_key(self, key: int) -> None:
+        self.keys.disable(self.key_arns[key])
+        self.disabled.add(self.key_arns[key])
+
+    @rule()
+    def enable_keys(self) -> None:
+        for arn in self.key_arns:
+            self.keys.enable(arn)
+        self.disabled.clear()
+
+    @rule(key=st.sampled_from([0, 1]))
+    def rotate_key(self, key: int) -> None:
+        arn = self.key_arns[key]
+        self.keys.rotate(arn)
+        if arn in self.disabled:
+            return
+        for domain in self.world.metadata.domains():
+            if domain.kms_key_arn == arn:
+                assert self.world.data_keys.renew(domain)
+
     # --- what must hold
 
     @invariant()
@@ -221,10 +266,37 @@ class SnapshotMachine(RuleBasedStateMachine):
                 self.world.listed(snapshot_id)
             return
         tokens = self.world.listed(snapshot_id, page_size=page_size)
-        read = {index: self.world.get(snapshot_id, index, token) for index, token in tokens.items()}
-        assert read == modelled.image
+        assert tokens.keys() == modelled.image.keys()
+        for index, token in tokens.items():
+            self._reads(snapshot_id, index, token)
         record = self.world.metadata.snapshot(ACCOUNT, SnapshotId(snapshot_id))
         assert record.block_count == len(modelled.image)
+
+    def _reads(self, snapshot_id: str, index: int, token: str | None) -> None:
+        """Hold one block to the model, by the token that a list gave for it."""
+        modelled = self.model[snapshot_id]
+        assert (token is None) == (index not in modelled.image)
+        if token is None:
+            return
+        if modelled.key in self.disabled:
+            with pytest.raises(RequestError, match="is disabled"):
+                self.world.get(snapshot_id, index, token)
+        else:
+            assert self.world.get(snapshot_id, index, token) == modelled.image[index]
+
+    def everything_encrypted_is_sealed(self) -> None:
+        """Look at the stored bytes themselves: what may be read without the service?"""
+        encrypted = {domain.uid: bool(domain.kms_key_arn) for domain in self.world.metadata.domains()}
+        for name in self.world.segments.names(after=None, limit=10_000):
+            data = self.world.segments.read(name, 0, self.world.segments.size(name))
+            for location in parse(name, data):
+                sealed = location.encoding in {Encoding.SEALED_RAW, Encoding.SEALED_ZSTD}
+                assert sealed == encrypted[location.domain_uid]
+        digests = {digest(block(fill)) for fill in range(3)}
+        for snapshot in self.world.metadata.snapshots(ACCOUNT, after=None, limit=1000):
+            plain = {row.digest for row in self.world.metadata.blocks(snapshot.key, after=None, limit=100)}
+            is_encrypted = self.model[snapshot.snapshot_id].key is not None
+            assert plain.isdisjoint(digests) if is_encrypted else plain <= digests
 
     @rule(first=sealed, second=sealed)
     def unrelated_snapshots_cannot_be_compared(self, first: str, second: str) -> None:
@@ -247,17 +319,14 @@ class SnapshotMachine(RuleBasedStateMachine):
         second = relatives[pick % len(relatives)]
         two = self.model[second]
         changed = self.world.changed(first, second, page_size=page_size)
-        assert {
-            index: (
-                None if before is None else self.world.get(first, index, before),
-                None if after is None else self.world.get(second, index, after),
-            )
-            for index, (before, after) in changed.items()
-        } == {
-            index: (one.image.get(index), two.image.get(index))
+        assert changed.keys() == {
+            index
             for index in one.image.keys() | two.image.keys()
             if one.image.get(index) != two.image.get(index)
         }
+        for index, (before, after) in changed.items():
+            self._reads(first, index, before)
+            self._reads(second, index, after)
 
     @rule(snapshot_id=sealed, index=indexes)
     def a_token_reads_nothing_else(self, snapshot_id: str, index: int) -> None:

@@ -6,6 +6,7 @@ planted bug alive here. A bug is a small function that breaks the product throug
 
 from array import array
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,10 +20,13 @@ from neve.domain.block_map import Node
 from neve.domain.blocks import ZERO_CHUNK_ID, checksum_b64, digest
 from neve.operations.ebs import list_changed_blocks, list_snapshot_blocks, put_snapshot_block
 from neve.operations.ebs.reading import next_page_token
+from neve.storage import data_keys, domains
+from neve.storage.chunk_cipher import Locked, Unsealed
 from neve.storage.chunk_store import ChunkStore
 from neve.storage.committer import Committer
-from neve.storage.domains import OpenDomain
+from neve.storage.domains import Domains, OpenDomain
 from neve.storage.sealing import Sealer
+from neve.stores.keys.key_arns import check_usable
 from neve.stores.metadata.contract import WriteOutcome
 from neve.testing.memory_metadata import MemoryMetadataStore
 
@@ -99,7 +103,7 @@ def _members(request: Any) -> dict[str, Any]:
 
 
 def the_claimed_count_is_not_compared(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Sealer, "_mismatch", lambda _self, _snapshot: "")
+    patch.setattr(Sealer, "_mismatch", lambda _self, _snapshot, _domain: "")
 
 
 def a_page_skips_the_block_it_stops_at(patch: pytest.MonkeyPatch) -> None:
@@ -155,7 +159,68 @@ def equal_contents_are_told_apart_by_length_only(patch: pytest.MonkeyPatch) -> N
     patch.setattr(OpenDomain, "chunk_id", lambda _self, _digest: b"c" * 32)
 
 
+def nodes_of_encrypted_snapshots_are_not_sealed(patch: pytest.MonkeyPatch) -> None:
+    sealing = Domains._sealing
+
+    def half(self: Domains, domain: OpenDomain) -> OpenDomain:
+        return replace(sealing(self, domain), nodes=Unsealed())
+
+    patch.setattr(Domains, "_sealing", half)
+
+
+def nodes_need_the_kms_key(patch: pytest.MonkeyPatch) -> None:
+    sealing = Domains._sealing
+
+    def locked(self: Domains, domain: OpenDomain) -> OpenDomain:
+        return replace(sealing(self, domain), nodes=Locked())
+
+    patch.setattr(Domains, "_sealing", locked)
+
+
+def digests_of_encrypted_snapshots_are_not_masked(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(domains._Masked, "mask", lambda _self, value: value)
+    patch.setattr(domains._Masked, "unmask", lambda _self, value: value)
+
+
+def a_data_key_in_memory_works_whatever_became_of_its_kms_key(patch: pytest.MonkeyPatch) -> None:
+    asked: set[str] = set()
+
+    def once(description: Any) -> None:
+        if description.arn not in asked:
+            check_usable(description)
+        asked.add(description.arn)
+
+    patch.setattr("neve.storage.data_keys.check_usable", once)
+
+
+def every_chunk_is_opened_with_the_newest_data_key(patch: pytest.MonkeyPatch) -> None:
+    key = data_keys._Generations.key
+    patch.setattr(data_keys._Generations, "key", lambda self, _generation: key(self, self.newest()))
+
+
+def a_renewal_forgets_the_older_data_keys(patch: pytest.MonkeyPatch) -> None:
+    wrap_anew = data_keys._Wrapper.wrap_anew
+
+    def mixed(self: Any, domain: Any, old: Any) -> None:
+        wrap_anew(self, domain, old)
+        fresh = self._provider.generate_data_key(
+            domain.kms_key_arn, data_keys._context(domain, old.generation), size_bytes=32
+        )
+        (stored, *_) = [
+            w for w in self._metadata.keys.wrappings(domain.key) if w.generation == old.generation
+        ]
+        self._metadata.keys.rewrap(stored, replace(stored, wrapping=fresh.wrapping))
+
+    patch.setattr(data_keys._Wrapper, "wrap_anew", mixed)
+
+
 PLANTED: list[Plant] = [
+    nodes_of_encrypted_snapshots_are_not_sealed,
+    nodes_need_the_kms_key,
+    digests_of_encrypted_snapshots_are_not_masked,
+    a_data_key_in_memory_works_whatever_became_of_its_kms_key,
+    every_chunk_is_opened_with_the_newest_data_key,
+    a_renewal_forgets_the_older_data_keys,
     acknowledged_before_the_row,
     the_first_write_to_an_index_wins,
     a_parents_block_hides_the_childs,
