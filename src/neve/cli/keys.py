@@ -18,7 +18,7 @@ from neve.cli.administering import (
 )
 from neve.cli.exit_codes import CommandFailed, ExitCode
 from neve.cli.output import OutputFormat, OutputOption, note, result, result_json
-from neve.server.administration.messages import (
+from neve.server.administration.messages_keys import (
     CancelKeyDeletion,
     CreateKey,
     ListKeys,

@@ -18,7 +18,9 @@ DELETION_DAYS_MAX: Final = 30
 ROTATION_DAYS_MIN: Final = 90
 ROTATION_DAYS_MAX: Final = 2560
 """EnableKeyRotation."""
-ROTATION_DAYS_DEFAULT: Final = 365
+MATERIALS_MAX: Final = 200
+"""Versions of one key's material after which none is made by hand. KMS counts 25 rotations on demand; each is a
+record that every opening of older ciphertexts reads."""
 _DAY_MS: Final = 86_400_000
 
 
@@ -28,8 +30,8 @@ def enabled(key: KmsKey) -> KmsKey:
     Raises:
         KmsError: KMSInvalidStateException, UnsupportedOperationException.
     """
-    _check_customers(key)
-    _check_not_pending(key)
+    check_customers(key)
+    check_not_pending(key)
     return replace(key, state=KeyState.ENABLED)
 
 
@@ -39,8 +41,8 @@ def disabled(key: KmsKey) -> KmsKey:
     Raises:
         KmsError: KMSInvalidStateException, UnsupportedOperationException.
     """
-    _check_customers(key)
-    _check_not_pending(key)
+    check_customers(key)
+    check_not_pending(key)
     return replace(key, state=KeyState.DISABLED)
 
 
@@ -55,8 +57,8 @@ def deletion_scheduled(key: KmsKey, *, days: int, now_ms: int) -> KmsKey:
             "ValidationException",
             f"PendingWindowInDays must be between {DELETION_DAYS_MIN} and {DELETION_DAYS_MAX} days",
         )
-    _check_customers(key)
-    _check_not_pending(key)
+    check_customers(key)
+    check_not_pending(key)
     return replace(key, state=KeyState.PENDING_DELETION, deletion_ms=now_ms + days * _DAY_MS)
 
 
@@ -82,31 +84,54 @@ def rotating(key: KmsKey, *, days: int | None) -> KmsKey:
             "ValidationException",
             f"RotationPeriodInDays must be between {ROTATION_DAYS_MIN} and {ROTATION_DAYS_MAX} days",
         )
-    _check_customers(key)
-    _check_not_pending(key)
+    check_customers(key)
+    check_not_pending(key)
     if key.state is KeyState.DISABLED:
         raise KmsError("DisabledException", f"{key.arn} is disabled.")
     return replace(key, rotation_days=days)
+
+
+def check_rotatable(key: KmsKey) -> None:
+    """Return if the key may be given new material by hand.
+
+    Raises:
+        KmsError: LimitExceededException, DisabledException, KMSInvalidStateException, UnsupportedOperationException.
+    """
+    rotating(key, days=key.rotation_days)
+    if key.material_version >= MATERIALS_MAX:
+        raise KmsError(
+            "LimitExceededException",
+            f"{key.arn} has {key.material_version} versions of its material already.",
+        )
 
 
 def with_policy(key: KmsKey, policy: str) -> KmsKey:
     """Return the key with another key policy, which was read before.
 
     Raises:
-        KmsError: KMSInvalidStateException, UnsupportedOperationException.
+        KmsError: UnsupportedOperationException
     """
-    _check_customers(key)
+    check_customers(key)
     return replace(key, policy=policy)
 
 
-def _check_customers(key: KmsKey) -> None:
+def check_customers(key: KmsKey) -> None:
+    """Return unless the key is one that the service made for itself: nobody changes those.
+
+    Raises:
+        KmsError: UnsupportedOperationException
+    """
     if key.manager is KeyManager.AWS:
         raise KmsError(
-            "UnsupportedOperationException",
-            f"{key.arn} is the account's default key, which the service manages: it cannot be changed.",
+            "UnsupportedOperationException", f"{key.arn} is managed by the service and cannot be changed."
         )
 
 
-def _check_not_pending(key: KmsKey) -> None:
+def check_not_pending(key: KmsKey) -> None:
+    """Return unless the key is to be deleted.
+
+    Raises:
+        KmsError: KMSInvalidStateException
+    """
     if key.state is KeyState.PENDING_DELETION:
         raise KmsError("KMSInvalidStateException", f"{key.arn} is pending deletion.")

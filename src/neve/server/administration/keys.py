@@ -12,7 +12,7 @@ from neve.domain.policies.documents import PolicyInvalid, PolicyKind, parse_poli
 from neve.domain.policies.ready_made import default_key_policy
 from neve.errors import AliasExists, AliasNotFound
 from neve.server.administration.accounts import Accounts
-from neve.server.administration.messages import (
+from neve.server.administration.messages_keys import (
     CancelKeyDeletion,
     CreateKey,
     KeyDetails,
@@ -90,8 +90,7 @@ class KeyDesk:
 
     def rotate(self, request: RotateKey) -> KeyView:
         key = self._key(request.account_id, request.key_id)
-        # A managed key's material is nobody's to change either.
-        kms_changes.rotating(key, days=key.rotation_days)
+        kms_changes.check_rotatable(key)
         return self._view(self._keys.rotate(key.key_id))
 
     def set_rotation(self, request: SetKeyRotation) -> KeyView:
@@ -115,6 +114,8 @@ class KeyDesk:
     def set_alias(self, request: SetKeyAlias) -> KeyView:
         _check_alias(request.alias)
         key = self._key(request.account_id, request.key_id)
+        kms_changes.check_customers(key)
+        kms_changes.check_not_pending(key)
         account = self._accounts.the(key.account_id)
         self._name(account, request.alias, key)
         return self._view(key)

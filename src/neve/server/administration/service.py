@@ -23,7 +23,7 @@ from neve.errors import (
     UserNotFound,
 )
 from neve.server.access_keys import AccessKeys
-from neve.server.administration import messages, protocol
+from neve.server.administration import messages, messages_keys, protocol
 from neve.server.administration.access_keys import AccessKeyDesk
 from neve.server.administration.accounts import Accounts
 from neve.server.administration.keys import KeyDesk
@@ -115,15 +115,15 @@ def _handlers(store: Administered) -> Mapping[type[Request[Any]], Callable[[Any]
         messages.AttachPolicy: policies.attach,
         messages.DetachPolicy: policies.detach,
         messages.SimulateRequest: simulator.ask,
-        messages.ListKeys: keys.listed,
-        messages.CreateKey: keys.create,
-        messages.ShowKey: keys.show,
-        messages.SetKeyEnabled: keys.set_enabled,
-        messages.RotateKey: keys.rotate,
-        messages.SetKeyRotation: keys.set_rotation,
-        messages.ScheduleKeyDeletion: keys.schedule_deletion,
-        messages.CancelKeyDeletion: keys.cancel_deletion,
-        messages.SetKeyAlias: keys.set_alias,
-        messages.RemoveKeyAlias: keys.remove_alias,
-        messages.PutKeyPolicy: keys.put_policy,
+        messages_keys.ListKeys: keys.listed,
+        messages_keys.CreateKey: keys.create,
+        messages_keys.ShowKey: keys.show,
+        messages_keys.SetKeyEnabled: keys.set_enabled,
+        messages_keys.RotateKey: keys.rotate,
+        messages_keys.SetKeyRotation: keys.set_rotation,
+        messages_keys.ScheduleKeyDeletion: keys.schedule_deletion,
+        messages_keys.CancelKeyDeletion: keys.cancel_deletion,
+        messages_keys.SetKeyAlias: keys.set_alias,
+        messages_keys.RemoveKeyAlias: keys.remove_alias,
+        messages_keys.PutKeyPolicy: keys.put_policy,
     }

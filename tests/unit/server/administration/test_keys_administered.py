@@ -9,14 +9,16 @@ from neve.domain.identities import AccountId
 from neve.domain.kms_keys import KeyState
 from neve.server.administration.messages import (
     AdministrationRefused,
-    CancelKeyDeletion,
     CreateAccount,
+    RefusedBecause,
+    Request,
+)
+from neve.server.administration.messages_keys import (
+    CancelKeyDeletion,
     CreateKey,
     ListKeys,
     PutKeyPolicy,
-    RefusedBecause,
     RemoveKeyAlias,
-    Request,
     RotateKey,
     ScheduleKeyDeletion,
     SetKeyAlias,
@@ -116,6 +118,7 @@ def test_what_a_state_does_not_allow_is_refused(office: Office, state: str) -> N
         office.administration.ask(ScheduleKeyDeletion(key_id=key_id, days=30))
         refused += [SetKeyEnabled(key_id=key_id, enabled=enabled) for enabled in (True, False)]
         refused.append(ScheduleKeyDeletion(key_id=key_id, days=7))
+        refused.append(SetKeyAlias(key_id=key_id, alias="alias/other"))
     for request in refused:
         assert refusal(office, request) is RefusedBecause.CONFLICT
 
@@ -137,6 +140,7 @@ def test_an_accounts_default_key_changes_by_nobodys_hand(office: Office) -> None
         RotateKey(key_id=arn),
         SetKeyRotation(key_id=arn, days=None),
         PutKeyPolicy(key_id=arn, document=KEY_POLICY),
+        SetKeyAlias(key_id=arn, alias="alias/mine"),
     ]
     for request in changes:
         assert refusal(office, request) is RefusedBecause.CONFLICT

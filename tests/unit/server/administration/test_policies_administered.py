@@ -11,7 +11,6 @@ from neve.domain.policies.ready_made import READY_MADE
 from neve.server.administration.messages import (
     AdministrationRefused,
     AttachPolicy,
-    CreateKey,
     CreateUser,
     DecisionView,
     DeletePolicy,
@@ -23,6 +22,7 @@ from neve.server.administration.messages import (
     ShowPolicy,
     SimulateRequest,
 )
+from neve.server.administration.messages_keys import CreateKey
 from neve.server.administration.policies import ATTACHED_MAX
 from neve.stores.metadata.contract import SnapshotStart
 from neve.stores.metadata.contract_identities import ManagedPolicy
