@@ -20,13 +20,17 @@ def calls() -> Iterator[ast.Call]:
 
 
 def codes_raised() -> set[str]:
-    """Return the codes given to CommonError and Ec2Error, as literals or as constants of the same file."""
+    """Return the codes given to errors of several services, as literals or as constants of the same file."""
     constants = dict(
         re.findall(r'^([A-Z_]+)(?:: Final)? = "([A-Za-z.]+)"', "\n".join(SOURCES.values()), re.MULTILINE)
     )
     found = set()
     for call in calls():
-        if isinstance(call.func, ast.Name) and call.func.id in {"CommonError", "Ec2Error"} and call.args:
+        if (
+            isinstance(call.func, ast.Name)
+            and call.func.id in {"CommonError", "Ec2Error", "StsError"}
+            and call.args
+        ):
             first = call.args[0]
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 found.add(first.value)
