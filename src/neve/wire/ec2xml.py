@@ -1,26 +1,18 @@
 """Answers of the EC2 query protocol: messages and errors to XML (contract 9.1, 9.3).
 
-Elements stand in the order of the live service and are left out where there is nothing to say. What XML 1.0
-cannot carry (most control characters, which a tag may hold) becomes U+FFFD: a changed character in one
-value is better than an answer no client can parse.
+Elements stand in the order of the live service and are left out where there is nothing to say.
 """
 
-import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from neve.errors import CommonError, Ec2Error, Overloaded, RequestError, StoreUnavailable
 from neve.messages import ec2
 from neve.messages.ebs import Tag
 from neve.messages.http import Response
+from neve.wire.xml_text import DECLARATION, element, time_text
 
-_DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _NAMESPACE: Final = "http://ec2.amazonaws.com/doc/2016-11-15/"
-_UNCARRIED: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
-"""A bare carriage return would reach the reader as a line feed."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RETRY_AFTER_S: Final = 5
 
 _EC2_CODES: Final[Mapping[str, tuple[str, int]]] = {
@@ -37,7 +29,7 @@ _EC2_CODES: Final[Mapping[str, tuple[str, int]]] = {
 
 def encode(operation: str, response: ec2.Ec2Response, request_id: str) -> Response:
     """Return a successful answer as HTTP."""
-    head = _element("requestId", request_id)
+    head = element("requestId", request_id)
     name = f"{operation}Response"
     return _response(200, f'<{name} xmlns="{_NAMESPACE}">{head}{_content(response)}</{name}>', request_id)
 
@@ -53,14 +45,14 @@ def _content(response: ec2.Ec2Response) -> str:
         case ec2.DescribeSnapshotAttributeResponse():
             content = _attribute(response)
         case ec2.EbsEncryptionByDefaultResponse():
-            content = _element("ebsEncryptionByDefault", _boolean(response.ebs_encryption_by_default))
+            content = element("ebsEncryptionByDefault", _boolean(response.ebs_encryption_by_default))
         case ec2.GetEbsEncryptionByDefaultResponse():
-            content = _element("ebsEncryptionByDefault", _boolean(response.ebs_encryption_by_default))
-            content += _element("sseType", response.sse_type)
+            content = element("ebsEncryptionByDefault", _boolean(response.ebs_encryption_by_default))
+            content += element("sseType", response.sse_type)
         case ec2.EbsDefaultKmsKeyIdResponse():
-            content = _element("kmsKeyId", response.kms_key_id)
+            content = element("kmsKeyId", response.kms_key_id)
         case ec2.VoidResponse():
-            content = _element("return", "true")
+            content = element("return", "true")
     return content
 
 
@@ -70,8 +62,8 @@ def encode_error(error: Exception, request_id: str) -> Response:
     An error that is not the caller's says nothing of what happened inside: the request id leads to the log.
     """
     told = _told(error)
-    described = _element("Code", told.code) + _element("Message", told.message)
-    content = f"<Errors><Error>{described}</Error></Errors>{_element('RequestID', request_id)}"
+    described = element("Code", told.code) + element("Message", told.message)
+    content = f"<Errors><Error>{described}</Error></Errors>{element('RequestID', request_id)}"
     response = _response(told.status, f"<Response>{content}</Response>", request_id)
     if told.status != 503:
         return response
@@ -101,7 +93,7 @@ def _retry_after_s(error: Exception) -> int:
 
 
 def _response(status: int, document: str, request_id: str) -> Response:
-    body = (_DECLARATION + document).encode()
+    body = (DECLARATION + document).encode()
     headers = [
         ("x-amzn-RequestId", request_id),
         ("Content-Type", "text/xml;charset=UTF-8"),
@@ -113,20 +105,20 @@ def _response(status: int, document: str, request_id: str) -> Response:
 def _snapshot(snapshot: ec2.SnapshotDescription) -> str:
     return "".join(
         (
-            _element("snapshotId", snapshot.snapshot_id),
-            _element("volumeId", snapshot.volume_id),
-            _element("status", snapshot.state),
+            element("snapshotId", snapshot.snapshot_id),
+            element("volumeId", snapshot.volume_id),
+            element("status", snapshot.state),
             _optional("statusMessage", snapshot.state_message),
-            _element("startTime", _time(snapshot.start_time_ms)),
-            _element("progress", snapshot.progress),
-            _element("ownerId", snapshot.owner_id),
-            _element("volumeSize", str(snapshot.volume_size)),
-            _element("description", snapshot.description),
-            _element("encrypted", _boolean(snapshot.encrypted)),
+            element("startTime", time_text(snapshot.start_time_ms)),
+            element("progress", snapshot.progress),
+            element("ownerId", snapshot.owner_id),
+            element("volumeSize", str(snapshot.volume_size)),
+            element("description", snapshot.description),
+            element("encrypted", _boolean(snapshot.encrypted)),
             _optional("kmsKeyId", snapshot.kms_key_id),
             _list("tagSet", map(_tag, snapshot.tags)) if snapshot.tags else "",
-            _element("storageTier", snapshot.storage_tier),
-            _element("transferType", snapshot.transfer_type),
+            element("storageTier", snapshot.storage_tier),
+            element("transferType", snapshot.transfer_type),
             _optional("completionTime", _optional_time(snapshot.completion_time_ms)),
             _optional("fullSnapshotSizeInBytes", _optional_number(snapshot.full_snapshot_size_in_bytes)),
         )
@@ -134,7 +126,7 @@ def _snapshot(snapshot: ec2.SnapshotDescription) -> str:
 
 
 def _attribute(response: ec2.DescribeSnapshotAttributeResponse) -> str:
-    content = _element("snapshotId", response.snapshot_id)
+    content = element("snapshotId", response.snapshot_id)
     if response.create_volume_permissions is not None:
         content += _list("createVolumePermission", map(_permission, response.create_volume_permissions))
     if response.product_codes is not None:
@@ -147,22 +139,22 @@ def _permission(permission: ec2.CreateVolumePermission) -> str:
 
 
 def _product_code(product_code: ec2.ProductCode) -> str:
-    return _element("productCode", product_code.product_code_id) + _element(
+    return element("productCode", product_code.product_code_id) + element(
         "type", product_code.product_code_type
     )
 
 
 def _tag(tag: Tag) -> str:
-    return _element("key", tag.key) + _element("value", tag.value)
+    return element("key", tag.key) + element("value", tag.value)
 
 
 def _tag_description(tag: ec2.TagDescription) -> str:
     return "".join(
         (
-            _element("key", tag.key),
-            _element("resourceId", tag.resource_id),
-            _element("resourceType", tag.resource_type),
-            _element("value", tag.value),
+            element("key", tag.key),
+            element("resourceId", tag.resource_id),
+            element("resourceType", tag.resource_type),
+            element("value", tag.value),
         )
     )
 
@@ -171,12 +163,8 @@ def _list(name: str, items: Iterable[str]) -> str:
     return f"<{name}>{''.join(f'<item>{item}</item>' for item in items)}</{name}>"
 
 
-def _element(name: str, text: str) -> str:
-    return f"<{name}>{_UNCARRIED.sub(chr(0xFFFD), text).translate(_ESCAPES)}</{name}>"
-
-
 def _optional(name: str, text: str | None) -> str:
-    return "" if text is None else _element(name, text)
+    return "" if text is None else element(name, text)
 
 
 def _boolean(flag: bool) -> str:
@@ -188,10 +176,4 @@ def _optional_number(number: int | None) -> str | None:
 
 
 def _optional_time(time_ms: int | None) -> str | None:
-    return None if time_ms is None else _time(time_ms)
-
-
-def _time(time_ms: int) -> str:
-    """Return a moment as ISO 8601, UTC, with milliseconds (contract 9.1)."""
-    moment = _EPOCH + timedelta(milliseconds=time_ms)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"
+    return None if time_ms is None else time_text(time_ms)
