@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Lock
 
+from neve.assemble_keys import open_key_provider, own_keyring
 from neve.clock import Clock, Entropy, SystemClock, SystemEntropy
 from neve.domain.identities import Account, account_id_from
 from neve.domain.keyring import Keyring, Purpose
@@ -49,15 +50,12 @@ from neve.stores import directory
 from neve.stores.directory import StoreDirectory
 from neve.stores.keys.contract import KeyProvider
 from neve.stores.keys.contract_managed import ManagedKeys
-from neve.stores.keys.local import LocalKeyring
 from neve.stores.master_key import DEFAULT_SOURCE
 from neve.stores.metadata.contract import ChunkRecord, MetadataStore, StoreFacts
 from neve.stores.metadata.sqlite import SqliteMetadataStore
 from neve.stores.segments.contract import SegmentStore
 from neve.stores.segments.local import LocalSegmentStore
 
-_DATA_KEY_AGE_S = 60.0
-_KEY_STATE_AGE_S = 1.0
 _STORE_IN_USE_S_MAX = 3.0
 """How long a command waits for a store that somebody has open who takes no requests."""
 _STORE_IN_USE_PAUSE_S = 0.05
@@ -137,10 +135,9 @@ def open_administration(
         closing.callback(metadata.close)
         keyring = Keyring(store.master_key, entropy)
         _check_parts(store, metadata, keyring)
-        keys = LocalKeyring(
-            records=metadata.keys, keyring=keyring, clock=clock, entropy=entropy, region=settings.region
-        )
-        closing.callback(keys.close)
+        keys = own_keyring(settings, metadata.keys, keyring, clock, entropy)
+        if keys is not None:
+            closing.callback(keys.close)
         yield Administration(
             Administered(
                 metadata=metadata,
@@ -213,6 +210,7 @@ def open_service(
     """Open the store in `path` and everything that works on it; close it all in the end.
 
     Raises:
+        SettingsInvalid: the key provider cannot be had as it is set.
         StoreUnusable: the message says what to do.
     """
     clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
@@ -229,16 +227,22 @@ def open_service(
         closing.callback(segments.close)
         # One process owns the store: whoever held these names is gone.
         metadata.cancel_reservations()
-        keys = LocalKeyring(
-            records=metadata.keys, keyring=keyring, clock=clock, entropy=entropy, region=settings.region
+        keys = open_key_provider(
+            settings,
+            store=path,
+            records=metadata.keys,
+            keyring=keyring,
+            clock=clock,
+            entropy=entropy,
+            report=report,
         )
-        closing.callback(keys.close)
+        closing.callback(keys.provider.close)
         service = _service(
             metadata=metadata,
             segments=segments,
             keyring=keyring,
-            keys=keys,
-            managed_keys=keys,
+            keys=keys.provider,
+            managed_keys=keys.managed,
             settings=settings,
             limits=limits,
             clock=clock,
@@ -311,8 +315,8 @@ def _service(
         clock=clock,
         entropy=entropy,
         processors=processors,
-        data_key_age_s=_DATA_KEY_AGE_S,
-        key_state_age_s=_KEY_STATE_AGE_S,
+        data_key_age_s=settings.data_key_age_s,
+        key_state_age_s=settings.key_state_age_s,
     )
     domains = Domains(metadata, keyring, entropy, data_keys)
     committer = Committer(

@@ -196,6 +196,17 @@ class KmsKeyRotated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyProviderSilent(Event):
+    """Whoever keeps the KMS keys did not answer when nobody waited for it: at the start, or for its own sake."""
+
+    level = logging.WARNING
+    name = "key provider silent"
+
+    provider: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataKeysRenewed(Event):
     """A domain's data keys were wrapped under their KMS key's newest material, and a new one seals from now on."""
 

@@ -7,6 +7,7 @@ it stands: a misspelt limit must not silently be no limit. Nothing below the com
 `docs/configuration.md` lists every setting; a test holds it to this file.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -39,8 +41,27 @@ def _check_source(text: str) -> str:
     return text
 
 
+def _check_url(text: str) -> str:
+    if not text:
+        return text
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        raise ValueError("it should be like https://keys.example.com:8200")
+    if parts.query or parts.fragment:
+        raise ValueError("it ends with the host, the port or a path")
+    if parts.scheme == "http" and not _LOOPBACK.fullmatch(parts.hostname):
+        raise ValueError("keys travel over https, except on this machine itself")
+    return text.rstrip("/")
+
+
+_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1", re.ASCII)
 SecretPlace = Annotated[str, AfterValidator(_check_source)]
 """Where a secret is; never the secret."""
+OptionalSecretPlace = Annotated[str, AfterValidator(lambda text: _check_source(text) if text else text)]
+Url = Annotated[str, AfterValidator(_check_url)]
+"""Where keys are asked for; empty where there is none."""
+_MOUNT = "^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$"
+Timeout = Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)]
 
 
 class SettingsInvalid(NeveError):
@@ -82,6 +103,66 @@ class Settings(BaseModel):
         default="file:master.key",
         description="Where the store's master key is: `file:PATH` (relative to the store), `env:NAME`, "
         "`command:CMD ARGS` or `credential:NAME` (systemd).",
+    )
+
+    # --- who keeps the KMS keys
+
+    key_provider: Literal["local", "vault", "aws"] = Field(
+        default="local",
+        description="Who keeps the KMS keys: the store itself, Vault or OpenBao, or AWS KMS (or what speaks its API).",
+    )
+    key_state_age_s: Annotated[float, Field(ge=0, le=300, allow_inf_nan=False)] = Field(
+        default=1.0,
+        description="How long a remote key's state may be remembered; the store's own is asked always.",
+    )
+    data_key_age_s: Annotated[float, Field(gt=0, le=24 * 3600, allow_inf_nan=False)] = Field(
+        default=60.0, description="How long an unwrapped data key may be kept in memory."
+    )
+    vault_address: Url = Field(default="", description="Vault or OpenBao server: `https://host:8200`.")
+    vault_namespace: str = Field(
+        default="", pattern=r"^[A-Za-z0-9_./-]{0,256}$", description="Namespace in it. Empty for none."
+    )
+    vault_mount: str = Field(
+        default="transit",
+        pattern=_MOUNT,
+        description="Where its transit engine is mounted.",
+    )
+    vault_token: OptionalSecretPlace = Field(
+        default="", description="Where our token is, in the forms of `master_key`. Empty to use an AppRole."
+    )
+    vault_role_id: str = Field(
+        default="",
+        pattern=r"^[!-~]{0,256}$",
+        description="Role id of our AppRole. Empty to use a token.",
+    )
+    vault_secret_id: OptionalSecretPlace = Field(
+        default="", description="Where the AppRole's secret id is, in the forms of `master_key`."
+    )
+    vault_approle_mount: str = Field(
+        default="approle",
+        pattern=_MOUNT,
+        description="Where AppRole authentication is mounted.",
+    )
+    vault_ca_file: str = Field(
+        default="", description="Certificates to trust instead of the system's; relative to the store."
+    )
+    vault_timeout_s: Timeout = Field(
+        default=5.0, description="How long to wait for a connection to it and for its answer, each."
+    )
+    aws_kms_endpoint: Url = Field(
+        default="", description="Endpoint of KMS. Empty for AWS's own of the region."
+    )
+    aws_kms_region: str = Field(
+        default="", pattern=r"^[a-z0-9-]{0,32}$", description="Region of KMS. Empty for `region`."
+    )
+    aws_kms_profile: str = Field(
+        default="", description="AWS profile to ask as. Empty for the usual chain of credentials."
+    )
+    aws_kms_default_key_arn: str = Field(
+        default="", description="Key of snapshots that are encrypted without naming one. Empty for none."
+    )
+    aws_kms_timeout_s: Timeout = Field(
+        default=5.0, description="How long to wait for a connection to it and for its answer, each."
     )
 
     # --- what is logged
@@ -139,7 +220,7 @@ class Settings(BaseModel):
         default=300,
         description="How far a signature's time may be from the server's, for the EBS direct APIs.",
     )
-    clock_skew_ec2_s: Count = Field(default=900, description="The same for the EC2 calls.")
+    clock_skew_ec2_s: Count = Field(default=900, description="The same for the EC2 and STS calls.")
     block_token_age_s: TokenAge = Field(default=7 * 24 * 3600, description="How long a block token is valid.")
     page_token_age_s: TokenAge = Field(default=3600, description="How long a page token is valid.")
 
@@ -207,7 +288,7 @@ class Settings(BaseModel):
         return int(self.listen.rpartition(":")[2])
 
 
-_SOURCES = frozenset({"master_key"})
+_SOURCES = frozenset({"master_key", "vault_token", "vault_secret_id"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,9 +138,44 @@ def test_nothing_is_documented_that_does_not_exist() -> None:
     assert set(documented) == set(Settings.model_fields)
 
 
-@pytest.mark.parametrize("name", ["master_key"])
+@pytest.mark.parametrize("name", ["master_key", "vault_token", "vault_secret_id"])
 def test_a_secret_in_place_of_its_source_is_refused_without_being_shown(name: str) -> None:
     with pytest.raises(SettingsInvalid) as refused:
         loaded(environment={f"NEVE_{name.upper()}": "5a" * 32})
     assert f"NEVE_{name.upper()} will not do: it should be file:PATH" in str(refused.value)
     assert "5a5a" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://keys.test:8200", "https://10.0.0.7", "http://127.0.0.1:8200", "http://[::1]:1"]
+)
+def test_keys_are_asked_for_over_tls_or_on_this_machine(url: str) -> None:
+    settings, _ = loaded(flags={"vault_address": url + "/", "aws_kms_endpoint": url})
+    assert (settings.vault_address, settings.aws_kms_endpoint) == (url, url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "keys.test:8200",
+        "ftp://keys.test",
+        "http://keys.test:8200",
+        "http://127.0.0.1.keys.test",
+        "https://",
+        "https://user:secret@keys.test",
+        "https://keys.test/?a=b",
+        "https://keys.test/#a",
+        "https://[::1",
+    ],
+)
+@pytest.mark.parametrize("name", ["vault_address", "aws_kms_endpoint"])
+def test_no_other_place_is_asked_for_keys(name: str, url: str) -> None:
+    with pytest.raises(SettingsInvalid, match=f"--{name.replace('_', '-')} is"):
+        loaded(flags={name: url})
+
+
+@pytest.mark.parametrize("mount", ["../sys", "a/../b", "/a", "a/", "a?b", "a b", "", "a\n", "\uff41"])
+@pytest.mark.parametrize("name", ["vault_mount", "vault_approle_mount"])
+def test_a_mount_is_a_plain_path(name: str, mount: str) -> None:
+    with pytest.raises(SettingsInvalid):
+        loaded(flags={name: mount})

@@ -169,6 +169,7 @@ def _explain(error: NeveError) -> None:
 def _code_of(error: NeveError) -> ExitCode:
     # Imported here: only a command that failed needs to know what clients and settings complain of.
     from neve.client import errors as client  # noqa: PLC0415
+    from neve.settings import SettingsInvalid  # noqa: PLC0415
 
     if isinstance(error, StoreUnusable):
         return ExitCode.STORE_UNUSABLE
@@ -176,7 +177,7 @@ def _code_of(error: NeveError) -> ExitCode:
         return ExitCode.REFUSED
     if isinstance(error, client.ServiceUnreachable | client.ServiceBusy):
         return ExitCode.UNREACHABLE
-    if isinstance(error, client.NotConfigured):
+    if isinstance(error, client.NotConfigured | SettingsInvalid):
         return ExitCode.USAGE
     if isinstance(error, client.WaitTimedOut):
         return ExitCode.TIMED_OUT
