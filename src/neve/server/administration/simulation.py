@@ -12,7 +12,7 @@ from neve.auth.authorization import denial, snapshot_arn
 from neve.auth.conditions import Conditions, Value, of_request
 from neve.clock import Clock
 from neve.domain.identities import Account, AccountId, SnapshotId
-from neve.domain.kms_keys import KmsKey
+from neve.domain.kms_keys import KEY_SPEC, KEY_USAGE, KmsKey
 from neve.domain.policies.documents import Policy, PolicyInvalid, PolicyKind, parse_policy
 from neve.domain.policies.evaluation import Decision, Question, RequestContext, decide, decide_for_key
 from neve.domain.policies.ready_made import READY_MADE
@@ -70,6 +70,8 @@ class Simulator:
             )
         principal = self._principal(account, request.user_name)
         notes: list[str] = []
+        if key is not None:
+            given = _of_key(key) | given
         context = self._context(principal, "" if snapshot is None else snapshot[1], given, notes)
         question = Question(principal=principal, action=action, resource=resource, context=context)
         decision = decide(question) if key is None else self._decide_for(key, question, request.context)
@@ -125,6 +127,19 @@ class Simulator:
         except SnapshotNotFound:
             notes.append(f"snapshot {snapshot_id} is not there: it was taken to have no tags")
             return {}
+
+
+def _of_key(key: KmsKey) -> dict[str, tuple[str, ...]]:
+    """Return what policies may ask about a key, as its operations tell it."""
+    found: dict[str, tuple[str, ...]] = {
+        "kms:keyspec": (KEY_SPEC,),
+        "kms:keyusage": (KEY_USAGE,),
+        "kms:keyorigin": ("AWS_KMS",),
+    }
+    for tag, value in key.tags.items():
+        name = f"aws:resourcetag/{tag.lower()}"
+        found[name] = (*found.get(name, ()), value)
+    return found
 
 
 class _Over(Mapping[str, Value]):

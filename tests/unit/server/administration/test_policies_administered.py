@@ -1,12 +1,14 @@
 """Policies, and what they would say, as operators ask."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fix_administration import ACCOUNT, REGION, Office
 from neve.domain.identities import SnapshotId
+from neve.domain.kms_keys import KmsKeyId
 from neve.domain.policies.ready_made import READY_MADE
 from neve.server.administration.messages import (
     AdministrationRefused,
@@ -211,6 +213,18 @@ class TestSimulation:
         for name in ("alias/disks", key.key_id, key.arn):
             decision = self.ask(anna, "kms:Decrypt", name)
             assert (decision.allowed, decision.resource) == (True, key.arn)
+
+    def test_the_tags_of_a_key_are_known_without_being_told(self, anna: Office) -> None:
+        key = anna.administration.ask(CreateKey())
+        condition = {"StringEquals": {"aws:ResourceTag/team": "red", "kms:KeySpec": "SYMMETRIC_DEFAULT"}}
+        anna.administration.ask(
+            PutPolicy(policy_name="p", document=document("kms:Decrypt", Condition=condition))
+        )
+        anna.administration.ask(AttachPolicy(policy_name="p", user_name="anna"))
+        assert not self.ask(anna, "kms:Decrypt", key.key_id).allowed
+        record = anna.metadata.keys.kms_key(KmsKeyId(key.key_id))
+        anna.metadata.keys.replace_kms_key(replace(record, tags={"team": "red"}))
+        assert self.ask(anna, "kms:Decrypt", key.key_id).allowed
 
     def test_to_ask_about_a_default_key_makes_none(self, anna: Office) -> None:
         request = SimulateRequest(user_name="anna", action="kms:Decrypt", resource="alias/aws/ebs")
