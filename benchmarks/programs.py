@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
@@ -123,7 +123,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What `neve init` printed."""
+    """What of what `neve init` printed is needed to sign."""
 
     account_id: str
     access_key_id: str
@@ -139,7 +139,8 @@ def create_store(directory: Path) -> Credentials:
         stdout=subprocess.PIPE,
         text=True,
     )
-    return Credentials(**json.loads(done.stdout))
+    printed = json.loads(done.stdout)
+    return Credentials(**{each.name: printed[each.name] for each in fields(Credentials)})
 
 
 @contextmanager

@@ -58,6 +58,31 @@ def throughput_table(measurements: Sequence[Measurement]) -> str:
     return _aligned(rows)
 
 
+def encryption_table(measurements: Sequence[Measurement]) -> str:
+    """Return what encryption leaves of the rate, for each operation and number of connections."""
+    rows = [["op", "conns", "unsealed req/s", "sealed req/s", "sealed / unsealed", "(min-max)", "CPU"]]
+    groups = {(each[0].who, each[0].operation, each[0].connections): each for each in _groups(measurements)}
+    for (who, operation, connections), sealed in groups.items():
+        if who != "sealed":
+            continue
+        plain = groups["neve", operation, connections]
+        # Each pair was measured within seconds: their quotients spread less than the rates do.
+        ratios = [one.per_s / other.per_s for one, other in zip(sealed, plain, strict=True)]
+        cpu = [one.server_cpu_s / other.server_cpu_s for one, other in zip(sealed, plain, strict=True)]
+        rows.append(
+            [
+                operation,
+                str(connections),
+                f"{median(each.per_s for each in plain):.0f}",
+                f"{median(each.per_s for each in sealed):.0f}",
+                f"{median(ratios):.2f}",
+                f"({min(ratios):.2f}-{max(ratios):.2f})",
+                f"{median(cpu):.2f}",
+            ]
+        )
+    return _aligned(rows)
+
+
 def sizes_table(measurements: Sequence[SizeMeasurement]) -> str:
     """Return one line for each volume size."""
     rows = [
@@ -139,8 +164,11 @@ def _groups(measurements: Sequence[Measurement]) -> list[list[Measurement]]:
     groups: dict[tuple[str, str, int], list[Measurement]] = {}
     for each in measurements:
         groups.setdefault((each.operation, each.who, each.connections), []).append(each)
-    order = {"PUT": 0, "GET": 1}
-    return [groups[key] for key in sorted(groups, key=lambda key: (order[key[0]], key[1] != "neve", key[2]))]
+    operations, who = ["PUT", "GET"], ["neve", "sealed", "floor"]
+    return [
+        groups[key]
+        for key in sorted(groups, key=lambda key: (operations.index(key[0]), who.index(key[1]), key[2]))
+    ]
 
 
 def _volume(volume_gib: int) -> str:

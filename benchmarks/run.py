@@ -1,6 +1,6 @@
 """`make bench`: what the service does on this machine, next to the least that any service would have to do.
 
-    python -m benchmarks.run                  three repetitions, under three minutes
+    python -m benchmarks.run                  three repetitions, about four minutes
     python -m benchmarks.run --full           five times as many requests, five repetitions
     python -m benchmarks.run --part sizes     only one part: throughput or sizes
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.part in {None, "throughput"}:
             measurements = _throughput(tools, pool, directory, full=options.full)
             facts["throughput"] = [report.as_facts(each) for each in measurements]
-            tables.append(report.throughput_table(measurements))
+            tables += [report.throughput_table(measurements), report.encryption_table(measurements)]
         if options.part in {None, "sizes"}:
             sizes = _sizes(tools, pool, directory)
             facts["sizes"] = [report.as_facts(each) for each in sizes]
@@ -59,11 +59,17 @@ def _throughput(tools: Programs, pool: Pool, directory: Path, *, full: bool) -> 
     measurements: list[Measurement] = []
     repetitions = 5 if full else 3
     for number in range(1, repetitions + 1):
-        repetition = Repetition(tools, pool, directory / "repetition", FULL if full else SHORT)
+        repetition = Repetition(
+            tools,
+            pool,
+            directory / "repetition",
+            FULL if full else SHORT,
+            sealed_first=number % 2 == 0,
+        )
         for each in repetition.run():
             measurements.append(each)
             print(
-                f"{number}/{repetitions}  {each.who:5}  {each.operation}  {each.connections:2} connections  "
+                f"{number}/{repetitions}  {each.who:6}  {each.operation}  {each.connections:2} connections  "
                 f"{each.per_s:6.0f} req/s",
                 file=sys.stderr,
             )

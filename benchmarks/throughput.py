@@ -5,6 +5,9 @@ One repetition, on a store of its own that is removed afterwards:
     server  start ─▶ PUT with 1, 8, 32 connections ─▶ complete ─▶ list ─▶ GET with 1, 8, 32 ─▶ compare a sample
     floor   the same PUT requests ─▶ GETs
 
+The server has two snapshots, one encrypted and one not, and takes turns: each step of the one is followed by the same
+step of the other, so that whatever else goes on hits both.
+
 Bodies are random and all different, so that nothing is saved by compression or deduplication. What is read was
 just written: reads come out of the page cache, as they do of a server that restores what it took in.
 """
@@ -15,7 +18,7 @@ import random
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,7 +47,7 @@ class Measurement:
     """One run: who served what to how many connections, and what it took."""
 
     who: str
-    """`neve` or `floor`."""
+    """`neve`, `sealed` (the same server, an encrypted snapshot) or `floor`."""
     operation: str
     connections: int
     replayed: Replayed
@@ -73,6 +76,15 @@ class _Target:
     port: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A snapshot on its way, and what was written to it."""
+
+    target: _Target
+    snapshot_id: str
+    bodies: list[Body] = field(default_factory=list)
+
+
 _STATUS: Final = {"PUT": 201, "GET": 200}
 
 SHORT: Final = Plan({1: 300, 8: 1000, 32: 2000})
@@ -82,7 +94,11 @@ FULL: Final = Plan({1: 1500, 8: 5000, 32: 10_000})
 class Repetition:
     """One repetition in a directory of its own."""
 
-    def __init__(self, tools: Programs, pool: Pool, directory: Path, plan: Plan) -> None:
+    def __init__(
+        self, tools: Programs, pool: Pool, directory: Path, plan: Plan, *, sealed_first: bool = False
+    ) -> None:
+        """`sealed_first` says whose turn comes first: repetitions take turns in that too."""
+        self._order = ("sealed", "neve") if sealed_first else ("neve", "sealed")
         self._tools = tools
         self._pool = pool
         self._directory = directory
@@ -104,25 +120,39 @@ class Repetition:
         store = self._directory / "store"
         credentials = programs.create_store(store)
         with programs.serving(store, credentials, self._directory / "server.log") as (process, service):
-            target = _Target("neve", process, service.port)
             client = ebs_client(service)
-            snapshot_id = str(client.start_snapshot(VolumeSize=_VOLUME_GIB)["SnapshotId"])
-            bodies: list[Body] = []
+            snapshots = [
+                _Written(
+                    _Target(who, process, service.port),
+                    str(
+                        client.start_snapshot(VolumeSize=_VOLUME_GIB, Encrypted=who == "sealed")["SnapshotId"]
+                    ),
+                )
+                for who in self._order
+            ]
             for connections, count in self._plan.counts.items():
-                first = len(bodies)
-                bodies += [self._pool.random_body() for _ in range(count)]
-                puts = [
-                    put_request(service, snapshot_id, index, bodies[index])
-                    for index in range(first, len(bodies))
-                ]
-                yield self._measure(target, "PUT", connections, puts)
-                _settle()
-            complete(client, snapshot_id, len(bodies))
+                for snapshot in snapshots:
+                    yield self._put(service, snapshot, connections, count)
+                    _settle()
+            for snapshot in snapshots:
+                complete(client, snapshot.snapshot_id, len(snapshot.bodies))
             for connections, count in self._plan.counts.items():
-                targets = random.Random(connections).sample(_block_targets(client, snapshot_id), count)
-                gets = [get_request(service, target) for target in targets]
-                yield self._measure(target, "GET", connections, gets)
-            self._compare_sample(client, snapshot_id, bodies)
+                for snapshot in snapshots:
+                    targets = _block_targets(client, snapshot.snapshot_id)
+                    sample = random.Random(connections).sample(targets, count)
+                    gets = [get_request(service, target) for target in sample]
+                    yield self._measure(snapshot.target, "GET", connections, gets)
+            for snapshot in snapshots:
+                self._compare_sample(client, snapshot.snapshot_id, snapshot.bodies)
+
+    def _put(self, service: Service, snapshot: "_Written", connections: int, count: int) -> Measurement:
+        first = len(snapshot.bodies)
+        snapshot.bodies.extend(self._pool.random_body() for _ in range(count))
+        puts = [
+            put_request(service, snapshot.snapshot_id, index, snapshot.bodies[index])
+            for index in range(first, first + count)
+        ]
+        return self._measure(snapshot.target, "PUT", connections, puts)
 
     def _floor(self) -> Iterator[Measurement]:
         with programs.running_floor(self._tools.floor, self._directory / "floor.data") as (process, port, _):
