@@ -89,7 +89,7 @@ def permit(
     _check_context(encryption_context)
     require_key_permission(
         ctx,
-        replace(caller, context={**caller.context, **_of_key(key), **(conditions or {})}),
+        replace(caller, context={**caller.context, **(conditions or {})}),
         action,
         description_of(key),
         encryption_context=encryption_context,
@@ -206,18 +206,6 @@ def _foreign_key(ctx: Context, caller: Caller, action: str, name: KeyName) -> Km
         if error.code == "NotFoundException":
             raise denied_across_accounts(caller, action, name.arn) from None
         raise
-
-
-def _of_key(key: KmsKey) -> Conditions:
-    found: dict[str, ContextValue] = {
-        "kms:keyspec": ("SYMMETRIC_DEFAULT",),
-        "kms:keyusage": ("ENCRYPT_DECRYPT",),
-        "kms:keyorigin": ("AWS_KMS",),
-    }
-    for tag, value in key.tags.items():
-        name = f"aws:resourcetag/{tag.lower()}"
-        found[name] = (*found.get(name, ()), value)
-    return found
 
 
 def _check_context(context: EncryptionContext | None) -> None:

@@ -106,7 +106,15 @@ def re_encrypt(ctx: Context, caller: Caller, request: kms.ReEncryptRequest) -> R
         encryption_context=context,
         conditions=conditions,
     )
-    permit(ctx, caller, "kms:ReEncryptTo", to_key, encryption_context=to_context, conditions=conditions)
+    permitted_key(
+        ctx,
+        caller,
+        "kms:ReEncryptTo",
+        request.destination_key_id,
+        USING,
+        encryption_context=to_context,
+        conditions=conditions,
+    )
     check_enabled(key)
     check_enabled(to_key)
     _check_algorithm(key, request.source_encryption_algorithm)

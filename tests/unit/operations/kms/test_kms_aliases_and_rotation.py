@@ -2,7 +2,7 @@
 
 import pytest
 
-from kms_scene import ABSENT, ACCOUNT, DAY_S, OTHER_ACCOUNT, REGION, KmsScene, id_of, paged, root
+from kms_scene import ABSENT, ACCOUNT, DAY_S, OTHER_ACCOUNT, REGION, KmsScene, id_of, paged, root, user
 
 
 @pytest.fixture
@@ -96,6 +96,32 @@ def test_an_alias_of_a_key_pending_deletion_can_be_deleted(scene: KmsScene) -> N
     scene.ask("CreateAlias", AliasName="alias/a", TargetKeyId=arn)
     scene.ask("ScheduleKeyDeletion", KeyId=arn)
     scene.ask("DeleteAlias", AliasName="alias/a")
+
+
+ALIAS_ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/a"
+
+
+@pytest.mark.parametrize("operation", ["CreateAlias", "UpdateAlias", "DeleteAlias"])
+def test_DOC_what_an_alias_names_is_changed_with_leave_for_it_and_for_every_key(
+    scene: KmsScene, operation: str
+) -> None:
+    old, new = scene.new_key(), scene.new_key()
+    members = {"AliasName": "alias/a", "TargetKeyId": new}
+    if operation != "CreateAlias":
+        scene.ask("CreateAlias", AliasName="alias/a", TargetKeyId=old)
+    if operation == "DeleteAlias":
+        del members["TargetKeyId"]
+    needed = {
+        "CreateAlias": [ALIAS_ARN, new],
+        "UpdateAlias": [ALIAS_ARN, old, new],
+        "DeleteAlias": [ALIAS_ARN, old],
+    }[operation]
+    for missing in needed:
+        rest = [arn for arn in needed if arn != missing]
+        joe = user("joe", {"Action": f"kms:{operation}", "Resource": rest})
+        code, message = scene.refusal(operation, joe, **members)
+        assert (code, missing in message) == ("AccessDeniedException", True)
+    scene.ask(operation, user("joe", {"Action": f"kms:{operation}", "Resource": needed}), **members)
 
 
 # --- rotation
