@@ -48,7 +48,14 @@ def test_init_and_serve_agree_on_everything(tmp_path: Path) -> None:
     made = neve("init", store, "--region", "eu-test-7", "--output", "json")
     assert (made.returncode, made.stderr) == (ExitCode.OK, "")
     facts = json.loads(made.stdout)
-    assert list(facts) == ["account_id", "access_key_id", "secret_access_key", "region"]
+    assert list(facts) == [
+        "account_id",
+        "access_key_id",
+        "secret_access_key",
+        "region",
+        "master_key",
+        "master_key_fingerprint",
+    ]
     (tmp_path / "store.json").write_text(made.stdout)
     with ServerProcess(store) as server:
         with pytest.raises(ClientError, match="valid Region"):
