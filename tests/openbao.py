@@ -5,6 +5,7 @@ comes with the development dependencies, so that a machine without it is a mista
 """
 
 import json
+import logging
 import shutil
 import socket
 import subprocess
@@ -146,7 +147,8 @@ class OpenBao:
             total=400, backoff_factor=0.02, backoff_max=0.1, status_forcelist=not_yet, allowed_methods=None
         )
         try:
-            self._pool.request("GET", f"{self.url}/v1/{path}", retries=patience)
+            with _without_warnings("urllib3.connectionpool"):
+                self._pool.request("GET", f"{self.url}/v1/{path}", retries=patience)
         except urllib3.exceptions.MaxRetryError as never:
             never.add_note(self._log.read_text()[-4000:])
             raise
@@ -172,6 +174,18 @@ class OpenBao:
             "GET", f"{self.url}/v1/auth/token/lookup-self", headers={"X-Vault-Token": token}
         )
         return dict(json.loads(answer.data)["data"]) if answer.status == 200 else {}
+
+
+@contextmanager
+def _without_warnings(name: str) -> Iterator[None]:
+    """Keep a logger's warnings from the test during which a server happens to start: each attempt is one."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _free_ports(count: int) -> list[int]:
