@@ -25,6 +25,8 @@ from neve.stores.metadata.contract import MetadataStore
 
 _SLICE_KEYS: Final = 20
 _SLICE_DOMAINS: Final = 20
+_DAMAGED: Final = "InvalidCiphertextException"
+"""A wrapping on record that its own key does not open."""
 _LOCAL_PAUSE_S: Final = 60.0
 """Between two rounds; and the longest that blocks are still sealed under a data key from before a rotation."""
 _REMOTE_PAUSE_S: Final = 600.0
@@ -148,11 +150,10 @@ class DataKeyRenewal:
                     self._report(DataKeysRenewed(account_id=domain.account_id, domain=domain.uid.hex()))
             except KeyProviderUnavailable:
                 raise
-            except KmsError:
-                # The key is disabled, gone or denied to us: nothing can be wrapped, and nobody can write either.
-                continue
-            except StoreError as error:
-                self._report(failure(f"renewing the data keys of domain {domain.uid.hex()}", error))
+            except (KmsError, StoreError) as error:
+                if not isinstance(error, KmsError) or error.code == _DAMAGED:
+                    self._report(failure(f"renewing the data keys of domain {domain.uid.hex()}", error))
+                # Else the key is disabled, gone or denied to us: nothing can be wrapped, and nobody can write either.
 
     def _is_stale(self, domain: Domain) -> bool:
         """Return whether the KMS key has newer material than a wrapping. Who does not tell is not asked to renew."""
