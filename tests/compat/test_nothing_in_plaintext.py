@@ -162,7 +162,7 @@ def stored_secrets(server: ServerProcess) -> dict[str, bytes]:
 def test_an_encrypted_snapshot_and_the_secrets_of_its_server_are_nowhere_to_be_read(
     make_server: MakeServer,
 ) -> None:
-    server = make_server()
+    server = make_server(log_level="debug")
     looks: list[int] = []
 
     def look() -> None:
@@ -196,7 +196,7 @@ def test_an_encrypted_snapshot_and_the_secrets_of_its_server_are_nowhere_to_be_r
 
 @pytest.mark.slow
 def test_the_same_scan_finds_everything_of_an_unencrypted_snapshot(make_server: MakeServer) -> None:
-    server = make_server()
+    server = make_server(log_level="debug")
     lived_through(server, lambda: None)
     in_files = found_in_files(server.directory, NEEDLES)
     in_process = found_in_process(server.pid, NEEDLES)

@@ -7,12 +7,16 @@ import pytest
 
 from neve.domain.blocks import ChunkKind
 from neve.domain.keyring import Purpose
-from neve.stores.metadata import schema
+from neve.stores.metadata import schema, schema_access
 from neve.stores.metadata.contract import Encoding
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
-TABLES = sorted(re.findall(r"CREATE TABLE (\w+)", Path(schema.__file__).read_text(encoding="utf-8")))
+TABLES = sorted(
+    table
+    for module in (schema, schema_access)
+    for table in re.findall(r"CREATE TABLE (\w+)", Path(module.__file__).read_text(encoding="utf-8"))
+)
 
 
 @pytest.mark.parametrize("table", TABLES)

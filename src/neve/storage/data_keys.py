@@ -127,11 +127,6 @@ class DataKeys:
                 del self._kept[key]
         self._states.forget_old()
 
-    def forget_all(self) -> None:
-        """Drop every key from memory."""
-        with self._lock:
-            self._kept.clear()
-
     def _generations(self, domain: Domain) -> "_Generations":
         with self._lock:
             kept = self._kept.get(domain.key)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -44,14 +44,14 @@ class Scene:
             account_id=ACCOUNT, kms_key_arn=arn, uid=bytes([number]) * 16, sealed_id_key=b"sealed"
         )
 
-    def data_keys(self) -> DataKeys:
+    def data_keys(self, processors: Processors | None = None) -> DataKeys:
         """Return what another process over the same store has."""
         return DataKeys(
             metadata=self.metadata,
             provider=self.keys,
             clock=self.clock,
             entropy=SeededEntropy(3),
-            processors=Processors(1),
+            processors=processors or Processors(1),
             data_key_age_s=60,
             key_state_age_s=1,
         )
@@ -154,12 +154,29 @@ def test_keys_whose_time_is_over_leave_memory_though_nobody_asks_for_them(scene:
     assert len(data_keys._kept) == 0
 
 
-def test_forgetting_all_leaves_nothing(scene: Scene) -> None:
-    data_keys = scene.data_keys()
-    data_keys.cipher(scene.domain)
-    data_keys.forget_all()
-    assert len(data_keys._kept) == 0
-    data_keys.cipher(scene.domain)
+def test_while_a_remote_provider_is_waited_for_another_thread_computes() -> None:
+    scene, processors = Scene(remote=True), Processors(1)
+    asked, may_answer = Event(), Event()
+    made = scene.keys.generate_data_key
+
+    def slow(*arguments: Any, **named: Any) -> DataKey:
+        asked.set()
+        assert may_answer.wait(30)
+        return made(*arguments, **named)
+
+    scene.keys.generate_data_key = slow  # type: ignore[method-assign]
+    data_keys = scene.data_keys(processors)
+
+    def use() -> ChunkCipher:
+        with processors.computing():
+            return data_keys.cipher(scene.domain)
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(use)
+        assert asked.wait(30)
+        with processors.computing():
+            may_answer.set()
+        assert opens(waiting.result(30), seal(waiting.result(30)))
 
 
 # --- keys that may not be used

@@ -86,6 +86,23 @@ def test_whoever_comes_while_somebody_asks_takes_that_answer() -> None:
     assert keys.calls["describe"] == 1
 
 
+def test_while_a_remote_provider_is_asked_another_thread_computes() -> None:
+    keys, processors = Slow(), Processors(1)
+    states = KeyStates(keys, ManualClock(), processors, age_s=1)
+    arn = keys.make_key(ACCOUNT)
+
+    def describe() -> KeyDescription:
+        with processors.computing():
+            return states.describe(arn)
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = [pool.submit(describe) for _ in range(2)]
+        assert keys.asked.wait(30)
+        with processors.computing():
+            keys.may_answer.set()
+        assert {answer.result(30).state for answer in answers} == {KeyState.ENABLED}
+
+
 def test_a_failure_is_for_those_who_waited_for_it_and_each_gets_an_error_of_its_own() -> None:
     keys = Slow()
     arn, states = keys.make_key(ACCOUNT), states_of(keys)
