@@ -1,5 +1,6 @@
 """docs/format.md names everything that has bytes: tables, encodings, kinds, keys, files."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -15,7 +16,7 @@ TEXT = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
 TABLES = sorted(
     table
     for module in (schema, schema_access)
-    for table in re.findall(r"CREATE TABLE (\w+)", Path(module.__file__).read_text(encoding="utf-8"))
+    for table in re.findall(r"CREATE TABLE (\w+)", inspect.getsource(module))
 )
 
 
