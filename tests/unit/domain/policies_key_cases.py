@@ -77,6 +77,10 @@ AT_HOME = {
     "DOC: an account's id is its root": (q(bob_who_may, key_policy(to(aws(HOME)))), YES),
     "DOC: a user's own policy alone is not enough": (q(bob_who_may, key_policy(to(aws(AWAY)))), NO_RESOURCE),
     "DOC: a key policy that names the user is enough": (q(bob, key_policy(to(aws(BOB)))), YES),
+    "DOC: …also where it leaves others to the account": (
+        q(bob, key_policy(to(aws(HOME)), to(aws(BOB)))),
+        YES,
+    ),
     "DOC: …and names nobody else": (q(user(MAY, name="alice"), key_policy(to(aws(BOB)))), NO_RESOURCE),
     "DOC: the root has no power it is not given": (q(root(), key_policy(to(aws(BOB)))), NO_RESOURCE),
     "DOC: everybody is everybody": (q(bob, key_policy(to("*"))), YES),
@@ -284,6 +288,14 @@ GRANTS = {
     "DOC: not a subset of the context": (
         q(bob, DEFAULT, grant(BOB, "Decrypt", context_subset={"a": "1"}), encryption_context={"b": "2"}),
         NO_IDENTITY,
+    ),
+    "DOC: a subset with another value": (
+        q(bob, DEFAULT, grant(BOB, "Decrypt", context_subset={"a": "1"}), encryption_context={"a": "2"}),
+        NO_IDENTITY,
+    ),
+    "DOC: a grant for the account before one for the user": (
+        q(bob, DEFAULT, grant(HOME, "Decrypt"), grant(BOB, "Decrypt")),
+        YES,
     ),
     "DOC: constraints are about operations with a context": (
         q(bob, DEFAULT, grant(BOB, "DescribeKey", context_equals={"a": "1"}), action="kms:DescribeKey"),
