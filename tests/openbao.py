@@ -9,10 +9,10 @@ import logging
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any, Final, Self
 
 import urllib3
@@ -94,13 +94,13 @@ class OpenBao:
         self._pool.clear()
 
     def ask(
-        self, method: str, path: str, body: object = None, *, may_be_absent: bool = False
+        self, method: str, path: str, body: object = None, *, namespace: str = "", may_be_absent: bool = False
     ) -> dict[str, Any]:
         """Return what the server says to root."""
         answer = self._pool.request(
             method,
             f"{self.url}/v1/{path}",
-            headers={"X-Vault-Token": self.root_token},
+            headers={"X-Vault-Token": self.root_token, "X-Vault-Namespace": namespace},
             body=None if body is None else json.dumps(body),
         )
         if may_be_absent and answer.status == 404:
@@ -153,6 +153,15 @@ class OpenBao:
             never.add_note(self._log.read_text()[-4000:])
             raise
 
+    def wait_until(self, holds: Callable[[], bool]) -> bool:
+        """Return whether `holds` did within twenty seconds."""
+        pause = Event()
+        for _ in range(400):
+            if holds():
+                return True
+            pause.wait(0.05)
+        return False
+
     # --- who may do what
 
     def put_policy(self, name: str, *rules: str) -> None:
@@ -197,17 +206,20 @@ def _free_ports(count: int) -> list[int]:
 
 
 def open_transit(
-    bao: OpenBao,
+    address: OpenBao | VaultAddress,
     method: SecretSource | AppRole,
     *,
     relative_to: Path,
     clock: Clock | None = None,
-    address: VaultAddress | None = None,
+    mount: str = "transit",
+    keep_alive: bool = False,
 ) -> VaultTransit:
-    """Return a provider over the server."""
-    http = VaultHttp(replace(address or VaultAddress(url=bao.url), url=bao.url))
+    """Return a provider over a server."""
+    http = VaultHttp(VaultAddress(url=address.url) if isinstance(address, OpenBao) else address)
     login = VaultLogin(http, method, relative_to=relative_to, clock=clock or SystemClock())
-    return VaultTransit(http, login, entropy=SystemEntropy(), region=REGION)
+    if keep_alive:
+        login.keep_alive()
+    return VaultTransit(http, login, entropy=SystemEntropy(), region=REGION, mount=mount)
 
 
 def token_file(directory: Path, token: str) -> SecretSource:
