@@ -270,7 +270,7 @@ class AliasesContract(_WithKeys):
         assert keys.alias(OTHER_ACCOUNT, "alias/disks").key_id == kms_key_id(3)
         assert keys.aliases(ACCOUNT, after=None, limit=10) == [alias("disks", 1)]
 
-    def test_a_name_is_taken_once_in_an_account(self, keys: KeyRecords) -> None:
+    def test_an_alias_is_there_once_in_an_account(self, keys: KeyRecords) -> None:
         keys.add_alias(alias("disks", 1))
         with pytest.raises(AliasExists):
             keys.add_alias(alias("disks", 2))
