@@ -1,6 +1,6 @@
 """Settings to objects: the only place that knows which backends exist.
 
-    directory (lock) ─▶ metadata, segments ─▶ committer, chunks, sealer ─▶ context ─▶ pipeline, background
+    directory (lock) ─▶ metadata, segments, keys ─▶ service (assemble_service) ─▶ sockets
 
 Opened from left to right and closed from right to left, whatever happens in between, so that nothing is ever
 without what it stands on.
@@ -10,22 +10,17 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event
 
 from neve.assemble_keys import open_key_provider, own_keyring
+from neve.assemble_service import Foundation, Service, build_service, limits_of
 from neve.clock import Clock, Entropy, SystemClock, SystemEntropy
 from neve.domain.identities import Account, account_id_from
 from neve.domain.keyring import Keyring, Purpose
-from neve.domain.rates import RateLimiter, Rates
-from neve.domain.sessions import SESSION_KEY_BYTES, SessionMint
-from neve.domain.tokens import TOKEN_KEY_BYTES, TokenMint
-from neve.errors import StoreError, StoreFull, StoreInUse, StoreUnusable
-from neve.events import ChunkFoundDamaged, Report, silent
+from neve.errors import StoreInUse, StoreUnusable
+from neve.events import Report, silent
 from neve.limits import STANDARD, Limits
-from neve.operations.context import Context, Quotas
-from neve.processors import Processors
 from neve.secret_sources import parse_secret_source
 from neve.server.access_keys import AccessKeys, NewAccessKey
 from neve.server.administration.client import RunningServer
@@ -33,27 +28,14 @@ from neve.server.administration.listener import AdministrationListener
 from neve.server.administration.messages import Administrator
 from neve.server.administration.service import Administered, Administration
 from neve.server.app import App, Bounds
-from neve.server.background import Background, Rhythm, SealingQueue, works
-from neve.server.credentials import Credentials
 from neve.server.incoming import Deadlines
-from neve.server.key_upkeep import key_works
 from neve.server.listener import Listener
-from neve.server.pipeline import Pipeline, Rules
 from neve.settings import FILE_NAME, Settings
-from neve.storage.chunk_codec import ChunkCodec
-from neve.storage.chunk_store import ChunkStore
-from neve.storage.committer import Committer
-from neve.storage.data_keys import DataKeys
-from neve.storage.domains import Domains
-from neve.storage.sealing import Sealer
 from neve.stores import directory
 from neve.stores.directory import StoreDirectory
-from neve.stores.keys.contract import KeyProvider
-from neve.stores.keys.contract_managed import ManagedKeys
 from neve.stores.master_key import DEFAULT_SOURCE
-from neve.stores.metadata.contract import ChunkRecord, MetadataStore, StoreFacts
+from neve.stores.metadata.contract import MetadataStore, StoreFacts
 from neve.stores.metadata.sqlite import SqliteMetadataStore
-from neve.stores.segments.contract import SegmentStore
 from neve.stores.segments.local import LocalSegmentStore
 
 _STORE_IN_USE_S_MAX = 3.0
@@ -166,37 +148,6 @@ def _open_unless_served(
         Event().wait(_STORE_IN_USE_PAUSE_S)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
-    """Everything of one running store but its sockets."""
-
-    context: Context
-    pipeline: Pipeline
-    background: Background
-    """Not started."""
-    segments: SegmentStore
-    processors: Processors
-    administration: Administration
-
-    def unready_reason(self) -> str:
-        """Return why a put would not be taken now; empty if it would."""
-        try:
-            self.context.committer.check_alive()
-        except StoreError:
-            return "the committer is not running"
-        try:
-            self.context.metadata.accounts()
-        except StoreError:
-            return "the metadata store does not answer"
-        try:
-            self.segments.check_writable()
-        except StoreFull:
-            return "there is no room for segments"
-        except StoreError:
-            return "segments cannot be written"
-        return ""
-
-
 @contextmanager
 def open_service(
     path: Path,
@@ -214,7 +165,7 @@ def open_service(
         StoreUnusable: the message says what to do.
     """
     clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
-    limits = _limits(settings, limits)
+    limits = limits_of(settings, limits)
     with ExitStack() as closing:
         store = closing.enter_context(
             directory.open_directory(path, master_key=parse_secret_source(settings.master_key))
@@ -237,17 +188,18 @@ def open_service(
             report=report,
         )
         closing.callback(keys.provider.close)
-        service = _service(
-            metadata=metadata,
-            segments=segments,
-            keyring=keyring,
-            keys=keys.provider,
-            managed_keys=keys.managed,
-            settings=settings,
-            limits=limits,
-            clock=clock,
-            entropy=entropy,
-            report=report,
+        service = build_service(
+            Foundation(
+                metadata=metadata,
+                segments=segments,
+                keyring=keyring,
+                keys=keys,
+                settings=settings,
+                limits=limits,
+                clock=clock,
+                entropy=entropy,
+                report=report,
+            )
         )
         closing.callback(service.context.committer.close)
         yield service
@@ -294,125 +246,6 @@ def _app(service: Service, settings: Settings, report: Report) -> App:
     )
 
 
-def _service(
-    *,
-    metadata: MetadataStore,
-    segments: SegmentStore,
-    keyring: Keyring,
-    keys: KeyProvider,
-    managed_keys: ManagedKeys | None,
-    settings: Settings,
-    limits: Limits,
-    clock: Clock,
-    entropy: Entropy,
-    report: Report,
-) -> Service:
-    codec = ChunkCodec(level=settings.zstd_level)
-    processors = Processors(settings.computing_threads_max or len(os.sched_getaffinity(0)) + 1)
-    data_keys = DataKeys(
-        metadata=metadata,
-        provider=keys,
-        clock=clock,
-        entropy=entropy,
-        processors=processors,
-        data_key_age_s=settings.data_key_age_s,
-        key_state_age_s=settings.key_state_age_s,
-    )
-    domains = Domains(metadata, keyring, entropy, data_keys)
-    committer = Committer(
-        metadata=metadata,
-        segments=segments,
-        codec=codec,
-        clock=clock,
-        entropy=entropy,
-        limits=limits,
-        processors=processors,
-    )
-    chunks = ChunkStore(
-        metadata=metadata,
-        segments=segments,
-        codec=codec,
-        limits=limits,
-        on_damage=lambda record, error: report(_damage(record, error)),
-    )
-    sealer = Sealer(
-        metadata=metadata, committer=committer, chunks=chunks, domains=domains, clock=clock, limits=limits
-    )
-    background = Background(
-        [
-            *works(
-                metadata=metadata,
-                sealing=SealingQueue(metadata, sealer, clock, report),
-                clock=clock,
-                report=report,
-                rhythm=Rhythm(
-                    expire_interval_s=settings.expire_interval_s,
-                    reap_interval_s=settings.reap_interval_s,
-                    client_token_age_s=limits.client_token_age_s_min,
-                ),
-            ),
-            *key_works(
-                metadata=metadata,
-                provider=keys,
-                keyring=managed_keys,
-                renew=data_keys.renew,
-                forget_old=data_keys.forget_old,
-                clock=clock,
-                report=report,
-            ),
-        ],
-        report,
-    )
-    sessions = SessionMint(keyring.derive(Purpose.SESSION_TOKENS, SESSION_KEY_BYTES))
-    context = Context(
-        region=settings.region,
-        limits=limits,
-        quotas=Quotas(
-            pending_snapshots_max=settings.pending_snapshots_max, snapshots_max=settings.snapshots_max
-        ),
-        clock=clock,
-        entropy=entropy,
-        metadata=metadata,
-        committer=committer,
-        chunks=chunks,
-        domains=domains,
-        keys=keys,
-        keyring=managed_keys,
-        tokens=TokenMint(keyring.derive(Purpose.TOKENS, TOKEN_KEY_BYTES)),
-        sessions=sessions,
-        wake_sealer=background.wake,
-    )
-    pipeline = Pipeline(
-        context=context,
-        credentials=Credentials(metadata, keyring, sessions, report),
-        limiter=RateLimiter(_rates(settings), lock=Lock()),
-        rules=Rules(
-            region=settings.region,
-            base_path=settings.base_path,
-            clock_skew_ebs_s=settings.clock_skew_ebs_s,
-            clock_skew_ec2_s=settings.clock_skew_ec2_s,
-        ),
-        report=report,
-    )
-    return Service(
-        context=context,
-        pipeline=pipeline,
-        background=background,
-        segments=segments,
-        processors=processors,
-        administration=Administration(
-            Administered(
-                metadata=metadata,
-                keyring=keyring,
-                keys=managed_keys,
-                clock=clock,
-                entropy=entropy,
-                region=settings.region,
-            )
-        ),
-    )
-
-
 def _check_parts(store: StoreDirectory, metadata: MetadataStore, keyring: Keyring) -> None:
     """Return if metadata and master key are this store's, as far as they show it.
 
@@ -428,42 +261,6 @@ def _check_parts(store: StoreDirectory, metadata: MetadataStore, keyring: Keyrin
         )
     for domain in metadata.domains():
         keyring.open(Purpose.DOMAIN_ID_KEY, domain.sealed_id_key, belongs_to=domain.uid.hex())
-
-
-def _damage(record: ChunkRecord, error: StoreError) -> ChunkFoundDamaged:
-    return ChunkFoundDamaged(
-        domain_key=record.domain_key,
-        chunk_id=record.chunk_id.hex(),
-        segment=record.segment,
-        offset=record.offset,
-        error=f"{type(error).__name__}: {error}",
-    )
-
-
-def _limits(settings: Settings, limits: Limits) -> Limits:
-    return replace(
-        limits,
-        block_token_age_s=settings.block_token_age_s,
-        page_token_age_s=settings.page_token_age_s,
-        node_cache_bytes=settings.node_cache_bytes,
-    )
-
-
-def _rates(settings: Settings) -> Rates:
-    return Rates(
-        per_account={
-            "StartSnapshot": settings.start_snapshot_per_s_max,
-            "CompleteSnapshot": settings.complete_snapshot_per_s_max,
-            "ListSnapshotBlocks": settings.list_snapshot_blocks_per_s_max,
-            "ListChangedBlocks": settings.list_changed_blocks_per_s_max,
-            "GetSnapshotBlock": settings.get_snapshot_block_per_s_max,
-            "PutSnapshotBlock": settings.put_snapshot_block_per_s_max,
-        },
-        per_snapshot={
-            "GetSnapshotBlock": settings.get_snapshot_block_per_snapshot_per_s_max,
-            "PutSnapshotBlock": settings.put_snapshot_block_per_snapshot_per_s_max,
-        },
-    )
 
 
 def _write_durably(file: Path, text: str) -> None:

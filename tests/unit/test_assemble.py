@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from neve import assemble
-from neve.assemble import Service
+from neve.assemble_service import Service, rates_of
 from neve.auth import sigv4
 from neve.auth.payload import body_hash
 from neve.errors import StoreFull, StoreUnavailable, StoreUnusable
@@ -129,7 +129,7 @@ def test_settings_reach_what_they_are_about(tmp_path: Path, made: NewAccessKey) 
 def test_every_rate_setting_limits_its_operation(tmp_path: Path, made: NewAccessKey) -> None:
     names = [name for name in Settings.model_fields if name.endswith("_per_s_max")]
     numbered = Settings.model_validate({name: number for number, name in enumerate(names, 1)})
-    limited = assemble._rates(numbered)
+    limited = rates_of(numbered)
     rates = [*limited.per_account.values(), *limited.per_snapshot.values()]
     assert sorted(rates) == list(range(1, len(names) + 1))
     with assemble.open_service(

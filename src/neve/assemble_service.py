@@ -1,0 +1,255 @@
+"""From stores and keys to a service: what stands on what. Knows contracts only, whoever keeps them.
+
+metadata, segments, keys ─▶ domains, committer, chunks, sealer ─▶ background, context ─▶ pipeline
+"""
+
+import os
+from dataclasses import dataclass, replace
+from threading import Lock
+
+from neve.assemble_keys import Keys
+from neve.clock import Clock, Entropy
+from neve.domain.keyring import Keyring, Purpose
+from neve.domain.rates import RateLimiter, Rates
+from neve.domain.sessions import SESSION_KEY_BYTES, SessionMint
+from neve.domain.tokens import TOKEN_KEY_BYTES, TokenMint
+from neve.errors import StoreError, StoreFull
+from neve.events import ChunkFoundDamaged, Report
+from neve.limits import Limits
+from neve.operations.context import Context, Quotas
+from neve.processors import Processors
+from neve.server.administration.service import Administered, Administration
+from neve.server.background import Background, Rhythm, SealingQueue, works
+from neve.server.credentials import Credentials
+from neve.server.key_upkeep import key_works
+from neve.server.pipeline import Pipeline, Rules
+from neve.settings import Settings
+from neve.storage.chunk_codec import ChunkCodec
+from neve.storage.chunk_store import ChunkStore
+from neve.storage.committer import Committer
+from neve.storage.data_keys import DataKeys
+from neve.storage.domains import Domains
+from neve.storage.sealing import Sealer
+from neve.stores.metadata.contract import ChunkRecord, MetadataStore
+from neve.stores.segments.contract import SegmentStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundation:
+    """What a service stands on. Whoever opened it closes it."""
+
+    metadata: MetadataStore
+    segments: SegmentStore
+    keyring: Keyring
+    keys: Keys
+    settings: Settings
+    limits: Limits
+    """With what an operator set: `limits_of`."""
+    clock: Clock
+    entropy: Entropy
+    report: Report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Everything of one running store but its sockets."""
+
+    context: Context
+    pipeline: Pipeline
+    background: Background
+    """Not started."""
+    segments: SegmentStore
+    processors: Processors
+    administration: Administration
+
+    def unready_reason(self) -> str:
+        """Return why a put would not be taken now; empty if it would."""
+        try:
+            self.context.committer.check_alive()
+        except StoreError:
+            return "the committer is not running"
+        try:
+            self.context.metadata.accounts()
+        except StoreError:
+            return "the metadata store does not answer"
+        try:
+            self.segments.check_writable()
+        except StoreFull:
+            return "there is no room for segments"
+        except StoreError:
+            return "segments cannot be written"
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Storage:
+    """What writes and reads content."""
+
+    data_keys: DataKeys
+    domains: Domains
+    committer: Committer
+    chunks: ChunkStore
+    sealer: Sealer
+
+
+def build_service(on: Foundation) -> Service:
+    """Return a service whose committer runs; its background work does not yet."""
+    processors = Processors(on.settings.computing_threads_max or len(os.sched_getaffinity(0)) + 1)
+    storage = _storage(on, processors)
+    background = _background(on, storage)
+    context = _context(on, storage, background)
+    return Service(
+        context=context,
+        pipeline=_pipeline(on, context),
+        background=background,
+        segments=on.segments,
+        processors=processors,
+        administration=Administration(
+            Administered(
+                metadata=on.metadata,
+                keyring=on.keyring,
+                keys=on.keys.managed,
+                clock=on.clock,
+                entropy=on.entropy,
+                region=on.settings.region,
+            )
+        ),
+    )
+
+
+def _storage(on: Foundation, processors: Processors) -> _Storage:
+    codec = ChunkCodec(level=on.settings.zstd_level)
+    data_keys = DataKeys(
+        metadata=on.metadata,
+        provider=on.keys.provider,
+        clock=on.clock,
+        entropy=on.entropy,
+        processors=processors,
+        data_key_age_s=on.settings.data_key_age_s,
+        key_state_age_s=on.settings.key_state_age_s,
+    )
+    domains = Domains(on.metadata, on.keyring, on.entropy, data_keys)
+    committer = Committer(
+        metadata=on.metadata,
+        segments=on.segments,
+        codec=codec,
+        clock=on.clock,
+        entropy=on.entropy,
+        limits=on.limits,
+        processors=processors,
+    )
+    chunks = ChunkStore(
+        metadata=on.metadata,
+        segments=on.segments,
+        codec=codec,
+        limits=on.limits,
+        on_damage=lambda record, error: on.report(_damage(record, error)),
+    )
+    sealer = Sealer(
+        metadata=on.metadata,
+        committer=committer,
+        chunks=chunks,
+        domains=domains,
+        clock=on.clock,
+        limits=on.limits,
+    )
+    return _Storage(data_keys=data_keys, domains=domains, committer=committer, chunks=chunks, sealer=sealer)
+
+
+def _background(on: Foundation, storage: _Storage) -> Background:
+    of_snapshots = works(
+        metadata=on.metadata,
+        sealing=SealingQueue(on.metadata, storage.sealer, on.clock, on.report),
+        clock=on.clock,
+        report=on.report,
+        rhythm=Rhythm(
+            expire_interval_s=on.settings.expire_interval_s,
+            reap_interval_s=on.settings.reap_interval_s,
+            client_token_age_s=on.limits.client_token_age_s_min,
+        ),
+    )
+    of_keys = key_works(
+        metadata=on.metadata,
+        provider=on.keys.provider,
+        keyring=on.keys.managed,
+        renew=storage.data_keys.renew,
+        forget_old=storage.data_keys.forget_old,
+        clock=on.clock,
+        report=on.report,
+    )
+    return Background([*of_snapshots, *of_keys], on.report)
+
+
+def _context(on: Foundation, storage: _Storage, background: Background) -> Context:
+    return Context(
+        region=on.settings.region,
+        limits=on.limits,
+        quotas=Quotas(
+            pending_snapshots_max=on.settings.pending_snapshots_max,
+            snapshots_max=on.settings.snapshots_max,
+        ),
+        clock=on.clock,
+        entropy=on.entropy,
+        metadata=on.metadata,
+        committer=storage.committer,
+        chunks=storage.chunks,
+        domains=storage.domains,
+        keys=on.keys.provider,
+        keyring=on.keys.managed,
+        tokens=TokenMint(on.keyring.derive(Purpose.TOKENS, TOKEN_KEY_BYTES)),
+        sessions=SessionMint(on.keyring.derive(Purpose.SESSION_TOKENS, SESSION_KEY_BYTES)),
+        wake_sealer=background.wake,
+    )
+
+
+def _pipeline(on: Foundation, context: Context) -> Pipeline:
+    return Pipeline(
+        context=context,
+        credentials=Credentials(on.metadata, on.keyring, context.sessions, on.report),
+        limiter=RateLimiter(rates_of(on.settings), lock=Lock()),
+        rules=Rules(
+            region=on.settings.region,
+            base_path=on.settings.base_path,
+            clock_skew_ebs_s=on.settings.clock_skew_ebs_s,
+            clock_skew_ec2_s=on.settings.clock_skew_ec2_s,
+        ),
+        report=on.report,
+    )
+
+
+def _damage(record: ChunkRecord, error: StoreError) -> ChunkFoundDamaged:
+    return ChunkFoundDamaged(
+        domain_key=record.domain_key,
+        chunk_id=record.chunk_id.hex(),
+        segment=record.segment,
+        offset=record.offset,
+        error=f"{type(error).__name__}: {error}",
+    )
+
+
+def limits_of(settings: Settings, limits: Limits) -> Limits:
+    """Return the limits with what an operator set."""
+    return replace(
+        limits,
+        block_token_age_s=settings.block_token_age_s,
+        page_token_age_s=settings.page_token_age_s,
+        node_cache_bytes=settings.node_cache_bytes,
+    )
+
+
+def rates_of(settings: Settings) -> Rates:
+    """Return the rates an operator set."""
+    return Rates(
+        per_account={
+            "StartSnapshot": settings.start_snapshot_per_s_max,
+            "CompleteSnapshot": settings.complete_snapshot_per_s_max,
+            "ListSnapshotBlocks": settings.list_snapshot_blocks_per_s_max,
+            "ListChangedBlocks": settings.list_changed_blocks_per_s_max,
+            "GetSnapshotBlock": settings.get_snapshot_block_per_s_max,
+            "PutSnapshotBlock": settings.put_snapshot_block_per_s_max,
+        },
+        per_snapshot={
+            "GetSnapshotBlock": settings.get_snapshot_block_per_snapshot_per_s_max,
+            "PutSnapshotBlock": settings.put_snapshot_block_per_snapshot_per_s_max,
+        },
+    )
