@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from neve.domain.kms_keys import EncryptionContext, Grant, KeyManager, KeyState, KmsKey
+from neve.domain.kms_keys import EncryptionContext, Grant, KmsKey
 from neve.domain.policies.evaluation import ContextValue, Question, decide
 from neve.errors import KmsError
 from neve.operations.context import Caller, Context
@@ -148,9 +148,6 @@ def check_grant_tokens(ctx: Context, tokens: Sequence[str] | None) -> None:
         keyring_of(ctx).read_grant_token(token)
 
 
-# --- what a key's state and kind allow
-
-
 def check_enabled(key: KmsKey) -> None:
     """Return if the key may be used.
 
@@ -158,28 +155,6 @@ def check_enabled(key: KmsKey) -> None:
         KmsError: DisabledException, KMSInvalidStateException.
     """
     check_usable(description_of(key))
-
-
-def check_not_pending(key: KmsKey) -> None:
-    """Return unless the key is to be deleted.
-
-    Raises:
-        KmsError: KMSInvalidStateException.
-    """
-    if key.state is KeyState.PENDING_DELETION:
-        check_enabled(key)
-
-
-def check_customers(key: KmsKey) -> None:
-    """Return unless the key is one that the service made for itself: nobody changes those, whatever policies say.
-
-    Raises:
-        KmsError: UnsupportedOperationException.
-    """
-    if key.manager is KeyManager.AWS:
-        raise KmsError(
-            "UnsupportedOperationException", f"{key.arn} is managed by the service and cannot be changed."
-        )
 
 
 def end_dry_run(*, dry_run: bool | None) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from neve.domain import kms_changes
 from neve.domain.kms_keys import Alias, KmsKey
 from neve.errors import AliasExists, AliasNotFound, KmsError, KmsKeyNotFound
 from neve.messages import kms
@@ -14,8 +15,6 @@ from neve.messages.kms_responses import AliasListEntry, EmptyResponse, ListAlias
 from neve.operations.context import Caller, Context
 from neve.operations.kms.access import (
     MANAGING,
-    check_customers,
-    check_not_pending,
     keyring_of,
     named_key,
     permit,
@@ -149,8 +148,8 @@ def _target(ctx: Context, caller: Caller, action: str, name: str) -> KmsKey:
     if name.startswith(ALIAS_PREFIX):
         raise KmsError("ValidationException", "Aliases must refer to keys. Not aliases")
     key = permitted_key(ctx, caller, action, name, MANAGING)
-    check_customers(key)
-    check_not_pending(key)
+    kms_changes.check_customers(key)
+    kms_changes.check_not_pending(key)
     return key
 
 

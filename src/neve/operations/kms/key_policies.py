@@ -1,16 +1,15 @@
 """PutKeyPolicy, GetKeyPolicy, ListKeyPolicies; and what a key's policy may be."""
 
-from dataclasses import replace
 from typing import Final
 
-from neve.domain.kms_keys import KmsKey
+from neve.domain import kms_changes
 from neve.domain.policies.documents import Policy, PolicyInvalid, PolicyKind, parse_policy
 from neve.domain.policies.evaluation import Question, decide_for_key
 from neve.errors import KmsError
 from neve.messages import kms
 from neve.messages.kms_responses import EmptyResponse, GetKeyPolicyResponse, ListKeyPoliciesResponse
 from neve.operations.context import Caller, Context
-from neve.operations.kms.access import MANAGING, Conditions, check_customers, keyring_of, permitted_key
+from neve.operations.kms.access import MANAGING, Conditions, keyring_of, permitted_key
 
 POLICY_NAME: Final = "default"
 """The only one there is."""
@@ -35,15 +34,10 @@ def put_key_policy(ctx: Context, caller: Caller, request: kms.PutKeyPolicyReques
         conditions=bypass_condition(request.bypass_policy_lockout_safety_check),
     )
     _check_name(request.policy_name)
-    check_customers(key)
     check_policy(
         caller, request.policy, key.arn, key.account_id, bypass=request.bypass_policy_lockout_safety_check
     )
-
-    def changed(read: KmsKey) -> KmsKey:
-        return replace(read, policy=request.policy)
-
-    keyring_of(ctx).update(key.key_id, changed)
+    keyring_of(ctx).update(key.key_id, lambda read: kms_changes.with_policy(read, request.policy))
     return EmptyResponse()
 
 

@@ -1,19 +1,13 @@
 """EnableKey, DisableKey, ScheduleKeyDeletion, CancelKeyDeletion."""
 
-from dataclasses import replace
-from typing import Final
+from collections.abc import Callable
 
-from neve.domain.kms_keys import KeyState, KmsKey
-from neve.errors import KmsError
+from neve.domain import kms_changes
+from neve.domain.kms_keys import KmsKey
 from neve.messages import kms
 from neve.messages.kms_responses import CancelKeyDeletionResponse, EmptyResponse, ScheduleKeyDeletionResponse
 from neve.operations.context import Caller, Context
-from neve.operations.kms.access import MANAGING, check_customers, check_not_pending, keyring_of, permitted_key
-
-_WINDOW_DAYS: Final = range(7, 31)
-_WINDOW_DAYS_DEFAULT: Final = 30
-"""KMS API reference, ScheduleKeyDeletion."""
-_DAY_MS: Final = 24 * 60 * 60 * 1000
+from neve.operations.kms.access import MANAGING, keyring_of, permitted_key
 
 
 def enable_key(ctx: Context, caller: Caller, request: kms.EnableKeyRequest) -> EmptyResponse:
@@ -22,7 +16,7 @@ def enable_key(ctx: Context, caller: Caller, request: kms.EnableKeyRequest) -> E
     Raises:
         KmsError: NotFoundException, InvalidArnException, AccessDeniedException, KMSInvalidStateException.
     """
-    return _put_state(ctx, caller, "kms:EnableKey", request.key_id, KeyState.ENABLED)
+    return _changed(ctx, caller, "kms:EnableKey", request.key_id, kms_changes.enabled)
 
 
 def disable_key(ctx: Context, caller: Caller, request: kms.DisableKeyRequest) -> EmptyResponse:
@@ -31,7 +25,7 @@ def disable_key(ctx: Context, caller: Caller, request: kms.DisableKeyRequest) ->
     Raises:
         KmsError: NotFoundException, InvalidArnException, AccessDeniedException, KMSInvalidStateException.
     """
-    return _put_state(ctx, caller, "kms:DisableKey", request.key_id, KeyState.DISABLED)
+    return _changed(ctx, caller, "kms:DisableKey", request.key_id, kms_changes.disabled)
 
 
 def schedule_key_deletion(
@@ -43,7 +37,7 @@ def schedule_key_deletion(
         KmsError: NotFoundException, InvalidArnException, AccessDeniedException, ValidationException;
             KMSInvalidStateException if it is pending deletion already.
     """
-    days = request.pending_window_in_days or _WINDOW_DAYS_DEFAULT
+    days = request.pending_window_in_days or kms_changes.DELETION_DAYS_MAX
     key = permitted_key(
         ctx,
         caller,
@@ -52,23 +46,17 @@ def schedule_key_deletion(
         MANAGING,
         conditions={"kms:schedulekeydeletionpendingwindowindays": (str(days),)},
     )
-    if days not in _WINDOW_DAYS:
-        raise KmsError(
-            "ValidationException",
-            f"PendingWindowInDays must be between {_WINDOW_DAYS[0]} and {_WINDOW_DAYS[-1]}, not {days}.",
-        )
-    deletion_ms = ctx.clock.now_ms() + days * _DAY_MS
+    now_ms = ctx.clock.now_ms()
 
     def scheduled(read: KmsKey) -> KmsKey:
-        check_not_pending(read)
-        check_customers(read)
-        return replace(read, state=KeyState.PENDING_DELETION, deletion_ms=deletion_ms)
+        return kms_changes.deletion_scheduled(read, days=days, now_ms=now_ms)
 
-    keyring_of(ctx).update(key.key_id, scheduled)
+    changed = keyring_of(ctx).update(key.key_id, scheduled)
+    assert changed.deletion_ms is not None
     return ScheduleKeyDeletionResponse(
         key_id=key.arn,
-        deletion_date_ms=deletion_ms,
-        key_state=KeyState.PENDING_DELETION,
+        deletion_date_ms=changed.deletion_ms,
+        key_state=changed.state,
         pending_window_in_days=days,
     )
 
@@ -83,23 +71,13 @@ def cancel_key_deletion(
             KMSInvalidStateException if it is not pending deletion.
     """
     key = permitted_key(ctx, caller, "kms:CancelKeyDeletion", request.key_id, MANAGING)
-
-    def saved(read: KmsKey) -> KmsKey:
-        if read.state is not KeyState.PENDING_DELETION:
-            raise KmsError("KMSInvalidStateException", f"{read.arn} is not pending deletion.")
-        return replace(read, state=KeyState.DISABLED, deletion_ms=None)
-
-    keyring_of(ctx).update(key.key_id, saved)
+    keyring_of(ctx).update(key.key_id, kms_changes.deletion_cancelled)
     return CancelKeyDeletionResponse(key_id=key.arn)
 
 
-def _put_state(ctx: Context, caller: Caller, action: str, name: str, state: KeyState) -> EmptyResponse:
+def _changed(
+    ctx: Context, caller: Caller, action: str, name: str, change: Callable[[KmsKey], KmsKey]
+) -> EmptyResponse:
     key = permitted_key(ctx, caller, action, name, MANAGING)
-
-    def changed(read: KmsKey) -> KmsKey:
-        check_not_pending(read)
-        check_customers(read)
-        return replace(read, state=state)
-
-    keyring_of(ctx).update(key.key_id, changed)
+    keyring_of(ctx).update(key.key_id, change)
     return EmptyResponse()

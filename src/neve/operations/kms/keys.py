@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
+from neve.domain import kms_changes
 from neve.domain.kms_keys import KEY_SPEC, KEY_USAGE, KeyState, KmsKey, KmsKeyId, key_arn
 from neve.domain.policies.ready_made import default_key_policy
 from neve.errors import KmsError
@@ -20,9 +21,7 @@ from neve.operations.context import Caller, Context
 from neve.operations.kms.access import (
     MANAGING,
     USING,
-    check_customers,
     check_grant_tokens,
-    check_not_pending,
     keyring_of,
     permitted_key,
 )
@@ -103,8 +102,8 @@ def update_key_description(
     key = permitted_key(ctx, caller, "kms:UpdateKeyDescription", request.key_id, MANAGING)
 
     def described(read: KmsKey) -> KmsKey:
-        check_not_pending(read)
-        check_customers(read)
+        kms_changes.check_not_pending(read)
+        kms_changes.check_customers(read)
         return replace(read, description=request.description)
 
     keyring_of(ctx).update(key.key_id, described)

@@ -6,11 +6,10 @@ wrapped: no ciphertext has to be made anew, and none stops working.
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
+from neve.domain import kms_changes
 from neve.domain.kms_keys import KeyMaterial, KmsKey
-from neve.errors import KmsError
 from neve.messages import kms
 from neve.messages.kms_responses import (
     EmptyResponse,
@@ -23,17 +22,10 @@ from neve.operations.context import Caller, Context
 from neve.operations.kms.access import (
     GRANTING,
     MANAGING,
-    check_customers,
-    check_enabled,
-    check_not_pending,
     keyring_of,
     permitted_key,
 )
 from neve.operations.kms.pages import checked_marker, page
-
-MATERIALS_MAX: Final = 200
-"""Versions of one key's material after which none is made on demand. KMS counts 25 rotations on demand; each is a
-record that every opening of older ciphertexts reads."""
 
 _PERIOD_DAYS_DEFAULT: Final = 365
 """KMS API reference, EnableKeyRotation."""
@@ -83,7 +75,7 @@ def get_key_rotation_status(
         KmsError: NotFoundException, InvalidArnException, AccessDeniedException, KMSInvalidStateException.
     """
     key = permitted_key(ctx, caller, "kms:GetKeyRotationStatus", request.key_id, GRANTING)
-    check_not_pending(key)
+    kms_changes.check_not_pending(key)
     days = key.rotation_days
     return GetKeyRotationStatusResponse(
         key_rotation_enabled=days is not None,
@@ -103,13 +95,7 @@ def rotate_key_on_demand(
             KMSInvalidStateException, LimitExceededException.
     """
     key = permitted_key(ctx, caller, "kms:RotateKeyOnDemand", request.key_id, MANAGING)
-    check_customers(key)
-    check_enabled(key)
-    if key.material_version >= MATERIALS_MAX:
-        raise KmsError(
-            "LimitExceededException",
-            f"{key.arn} has {key.material_version} versions of its material already.",
-        )
+    kms_changes.check_rotatable(key)
     keyring_of(ctx).rotate(key.key_id)
     return RotateKeyOnDemandResponse(key_id=key.key_id)
 
@@ -138,12 +124,7 @@ def list_key_rotations(
 
 
 def _put_rotation(ctx: Context, key: KmsKey, days: int | None) -> EmptyResponse:
-    def changed(read: KmsKey) -> KmsKey:
-        check_enabled(read)
-        check_customers(read)
-        return replace(read, rotation_days=days)
-
-    keyring_of(ctx).update(key.key_id, changed)
+    keyring_of(ctx).update(key.key_id, lambda read: kms_changes.rotating(read, days=days))
     return EmptyResponse()
 
 

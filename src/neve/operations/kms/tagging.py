@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from neve.domain import kms_changes
 from neve.domain.kms_keys import KmsKey
 from neve.errors import KmsError
 from neve.messages import kms
 from neve.messages.kms_responses import EmptyResponse, ListResourceTagsResponse
 from neve.operations.context import Caller, Context
-from neve.operations.kms.access import MANAGING, check_customers, check_not_pending, keyring_of, permitted_key
+from neve.operations.kms.access import MANAGING, keyring_of, permitted_key
 from neve.operations.kms.pages import checked_marker, page
 
 TAGS_MAX: Final = 50
@@ -33,8 +34,8 @@ def tag_resource(ctx: Context, caller: Caller, request: kms.TagResourceRequest) 
     tags = checked_tags(request.tags)
 
     def tagged(read: KmsKey) -> KmsKey:
-        check_not_pending(read)
-        check_customers(read)
+        kms_changes.check_not_pending(read)
+        kms_changes.check_customers(read)
         together = {**read.tags, **tags}
         if len(together) > TAGS_MAX:
             raise _too_many()
@@ -53,8 +54,8 @@ def untag_resource(ctx: Context, caller: Caller, request: kms.UntagResourceReque
     key = permitted_key(ctx, caller, "kms:UntagResource", request.key_id, MANAGING)
 
     def untagged(read: KmsKey) -> KmsKey:
-        check_not_pending(read)
-        check_customers(read)
+        kms_changes.check_not_pending(read)
+        kms_changes.check_customers(read)
         left = {name: value for name, value in read.tags.items() if name not in request.tag_keys}
         return replace(read, tags=left)
 

@@ -169,7 +169,7 @@ def test_rotations_are_listed_with_or_without_the_first_material(scene: KmsScene
 
 
 def test_materials_do_not_pile_up_for_ever(scene: KmsScene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neve.operations.kms.rotation.MATERIALS_MAX", 3)
+    monkeypatch.setattr("neve.domain.kms_changes.MATERIALS_MAX", 3)
     arn = scene.new_key()
     for _ in range(2):
         scene.ask("RotateKeyOnDemand", KeyId=arn)
