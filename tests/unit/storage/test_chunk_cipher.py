@@ -1,6 +1,7 @@
 """Sealed chunks: what comes back is what went in, under the one name it was sealed as, or it is refused."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -222,3 +223,15 @@ def test_a_ciphertext_of_other_bytes_is_a_bug_at_once(monkeypatch: pytest.Monkey
     monkeypatch.setattr(chunk_cipher, "AESGCM", Other)
     with pytest.raises(InvariantError, match="other bytes"):
         cipher().seal(ID, ChunkKind.BLOCK, CODEC.encode(CONTENTS["raw"]))
+
+
+def test_many_threads_that_seal_at_once_do_not_mix_their_chunks_up() -> None:
+    contents = [bytes([fill]) * size for fill, size in enumerate(range(1000, 1032))]
+
+    def sealed_and_opened(content: bytes) -> bytes:
+        raw = Encoded(encoding=Encoding.RAW, data=content, plain_bytes=len(content))
+        return bytes(opened(cipher().seal(ID, ChunkKind.BLOCK, raw)).data)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(sealed_and_opened, contents * 50)) == contents * 50
+    assert 0 < len(chunk_cipher._scratch) <= chunk_cipher._SCRATCH_KEPT_MAX
