@@ -11,6 +11,7 @@ Importing this module costs half a second: only whoever is told to use it does.
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from threading import Lock
 from typing import Any, Final
 
@@ -39,6 +40,13 @@ throttled hears of it and waits; botocore's own retries sleep where nobody sees 
 _UNAUTHORIZED: Final = "not authorized"
 """What KMS says of a caller whom policies do not let in. It answers AccessDeniedException to a ciphertext as well that
 names a key it does not know, as an altered one does, and there is no other sign to tell the two apart."""
+_NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "DescribeKey": ("KeyMetadata",),
+    "GenerateDataKey": ("Plaintext", "CiphertextBlob"),
+    "Decrypt": ("Plaintext", "KeyId"),
+    "ReEncrypt": ("CiphertextBlob", "SourceKeyId"),
+}
+"""What an answer is of no use without."""
 _OPENING: Final = frozenset({"Decrypt", "ReEncrypt"})
 _CIPHERTEXT_BYTES_MAX: Final = 6144
 """Contract 10, Decrypt."""
@@ -121,6 +129,8 @@ class AwsKeys:
             NumberOfBytes=size_bytes,
             EncryptionContext=dict(context),
         )
+        if len(answer["Plaintext"]) != size_bytes:
+            raise self._strange("GenerateDataKey")
         return DataKey(
             plaintext=answer["Plaintext"],
             wrapping=answer["CiphertextBlob"],
@@ -133,7 +143,7 @@ class AwsKeys:
         answer = self._call(
             "Decrypt", key_arn, KeyId=key_arn, CiphertextBlob=wrapping, EncryptionContext=dict(context)
         )
-        if answer.get("KeyId") != key_arn:
+        if answer["KeyId"] != key_arn:
             raise invalid_ciphertext()
         return bytes(answer["Plaintext"])
 
@@ -159,7 +169,7 @@ class AwsKeys:
             DestinationKeyId=to_key_arn,
             DestinationEncryptionContext=dict(to_context),
         )
-        if answer.get("SourceKeyId") != key_arn:
+        if answer["SourceKeyId"] != key_arn:
             raise invalid_ciphertext()
         return answer["CiphertextBlob"], answer.get("DestinationKeyMaterialId") or to.key_version
 
@@ -174,7 +184,7 @@ class AwsKeys:
     def _metadata(self, key_arn: str) -> Mapping[str, Any]:
         parse_key_arn(key_arn)
         metadata: Mapping[str, Any] = self._call("DescribeKey", key_arn, KeyId=key_arn)["KeyMetadata"]
-        if metadata["Arn"] != key_arn:
+        if metadata.get("Arn") != key_arn:
             raise key_not_found(key_arn)
         return metadata
 
@@ -182,7 +192,7 @@ class AwsKeys:
         """Return what names the key's newest material; empty where nobody tells."""
         if material := metadata.get("CurrentKeyMaterialId"):
             return str(material)
-        rotated = ""
+        rotated_ms = 0
         marker: dict[str, str] = {}
         for _ in range(_ROTATIONS_PAGES_MAX):
             try:
@@ -191,19 +201,20 @@ class AwsKeys:
                 # Not every server knows it, and not everybody who may use a key may list its rotations.
                 return ""
             for rotation in page.get("Rotations", ()):
-                rotated = max(
-                    rotated, rotation["RotationDate"].isoformat() if "RotationDate" in rotation else ""
-                )
+                if isinstance(rotation.get("RotationDate"), datetime):
+                    rotated_ms = max(rotated_ms, int(rotation["RotationDate"].timestamp() * 1000))
             if not page.get("Truncated"):
-                return rotated or "1"
-            marker = {"Marker": page["NextMarker"]}
+                return f"rotated {rotated_ms}" if rotated_ms else "never rotated"
+            marker = {"Marker": page.get("NextMarker", "")}
         return ""
 
     # --- calls
 
     def _call(self, operation: str, key_arn: str, **arguments: object) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = {}
         try:
-            return self._sent(operation, arguments)
+            answer = self._sent(operation, arguments)
+            whole = all(answer[member] for member in _NEEDED.get(operation, ()))
         except ClientError as refused:
             raise self._translated(refused, operation, key_arn) from None
         except NoCredentialsError:
@@ -214,6 +225,12 @@ class AwsKeys:
             ) from None
         except BotoCoreError as error:
             raise KeyProviderUnavailable(f"{self.name} does not answer: {error}") from None
+        except (AttributeError, KeyError, TypeError, ValueError):
+            # botocore's parsers let through whatever nonsense makes them stumble.
+            whole = False
+        if not whole:
+            raise self._strange(operation)
+        return answer
 
     def _sent(self, operation: str, arguments: Mapping[str, object]) -> Mapping[str, Any]:
         # The operations of a client are made at run time: to a type checker they are not there.
@@ -243,6 +260,9 @@ class AwsKeys:
                     ),
                 )
             return self._client
+
+    def _strange(self, operation: str) -> KeyProviderUnavailable:
+        return KeyProviderUnavailable(f"{self.name} answered {operation} with something else: is it a KMS?")
 
     def _translated(self, refused: ClientError, operation: str, key_arn: str) -> Exception:
         error = refused.response.get("Error", {})
