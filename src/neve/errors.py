@@ -219,6 +219,22 @@ class TagLimitReached(RecordRefused):
         self.snapshot_id = snapshot_id
 
 
+class SnapshotLocked(RecordRefused):
+    """A lock keeps the snapshot from being deleted."""
+
+    def __init__(self, snapshot_id: str, mode: str) -> None:
+        super().__init__(f"snapshot {snapshot_id} has a {mode} lock")
+        self.snapshot_id, self.mode = snapshot_id, mode
+
+
+class RuleNotFound(RecordRefused):
+    """No such retention rule in this account."""
+
+
+class CopyLimitReached(RecordRefused):
+    """The account has as many copies under way as it may."""
+
+
 class UserExists(RecordRefused):
     """The account has a user of this name."""
 

@@ -1,6 +1,6 @@
 """The states of a snapshot, and what each answers.
 
-    pending ──complete accepted──▶ sealing ──count and aggregate right──▶ completed
+    pending ──complete accepted──▶ sealing ──count and aggregate right──▶ completed ◀──▶ recycled
        │                              └──────count or aggregate wrong──▶ error
        ├──no block for Timeout minutes──▶ error
     any state ──delete──▶ deleted
@@ -27,6 +27,15 @@ MESSAGE_COUNT: Final = "Changed blocks count mismatch for snapshot"
 """Contract 3.1: the texts seen through EC2."""
 
 
+class Origin(StrEnum):
+    """What a snapshot is made of. The words are stored."""
+
+    DIRECT = "direct"
+    """Blocks that a client writes."""
+    COPY = "copy"
+    """Another snapshot: it takes no blocks from clients."""
+
+
 class State(StrEnum):
     """Where a snapshot is in its life. The words are stored: they never change."""
 
@@ -34,13 +43,15 @@ class State(StrEnum):
     SEALING = "sealing"
     COMPLETED = "completed"
     ERROR = "error"
+    RECYCLED = "recycled"
     DELETED = "deleted"
 
 
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
     State.PENDING: frozenset({State.SEALING, State.ERROR, State.DELETED}),
     State.SEALING: frozenset({State.COMPLETED, State.ERROR, State.DELETED}),
-    State.COMPLETED: frozenset({State.DELETED}),
+    State.COMPLETED: frozenset({State.RECYCLED, State.DELETED}),
+    State.RECYCLED: frozenset({State.COMPLETED, State.DELETED}),
     State.ERROR: frozenset({State.DELETED}),
     State.DELETED: frozenset(),
 }
@@ -91,6 +102,7 @@ class Snapshot:
     block_count: int
     """Blocks present in the resolved image once completed, inherited ones included."""
     claim: CompletionClaim | None
+    origin: Origin = Origin.DIRECT
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -40,6 +40,7 @@ from neve.domain.identities import AccessKey, Account, AccountId, Domain, Domain
 from neve.domain.snapshots import CompletionClaim, Sealed, Snapshot, SnapshotKey
 from neve.stores.metadata.contract_identities import IdentityRecords
 from neve.stores.metadata.contract_keys import KeyRecords
+from neve.stores.metadata.contract_lifecycle import LifecycleRecords
 
 SegmentName = NewType("SegmentName", str)
 """32 lower-case hex digits, random; reserved before its bytes are written and never used twice."""
@@ -190,7 +191,7 @@ class VisibleSnapshot:
     """A snapshot that an account owns, or that was shared with it or with everybody."""
 
     snapshot: Snapshot
-    """Without tags if it is somebody else's: tags are each account's own."""
+    """With the tags that the account itself gave it: tag sets are each account's own."""
     public: bool
     """Shared with everybody."""
     shared: bool
@@ -238,6 +239,11 @@ class MetadataStore(Protocol):
     @property
     def keys(self) -> KeyRecords:
         """KMS keys, aliases, grants, wrapped data keys."""
+        ...
+
+    @property
+    def lifecycle(self) -> LifecycleRecords:
+        """Locks, the recycle bin, copies."""
         ...
 
     # --- accounts, keys, domains
@@ -379,14 +385,17 @@ class MetadataStore(Protocol):
         """
         ...
 
-    def delete_snapshot(self, account_id: AccountId, snapshot_id: SnapshotId, *, now_ms: int) -> None:
-        """Move a snapshot to deleted and drop its tags and permissions.
+    def delete_snapshot(self, account_id: AccountId, snapshot_id: SnapshotId, *, now_ms: int) -> int | None:
+        """Move a snapshot to the recycle bin, or to deleted; return when it leaves the bin, None if it is deleted.
 
-        A completed one keeps its block rows and holds (collection needs them); of one that never
-        completed they are dropped.
+        Which of the two, the account's retention rules say (`domain.retention`), as they stand in the same
+        transaction. In the bin it is missing for every method but those about the bin, and keeps its tags and
+        permissions for a restoration. Deleted, it loses tags, permissions and lock. A completed one keeps its block
+        rows and holds (collection needs them); of one that never completed they are dropped.
 
         Raises:
-            SnapshotNotFound: missing, foreign or deleted.
+            SnapshotNotFound: missing, foreign, deleted or in the bin.
+            SnapshotLocked: its lock forbids it, at `now_ms`. Nothing changed.
         """
         ...
 
@@ -453,8 +462,11 @@ class MetadataStore(Protocol):
     ) -> None:
         """Set `tags` on each of the snapshots; a key that is there takes the new value.
 
+        A snapshot that was shared with the account takes tags too: tag sets are each account's own, and end with
+        the sharing.
+
         Raises:
-            SnapshotNotFound: one of them is missing, foreign or deleted. None was changed.
+            SnapshotNotFound: one of them is missing, deleted, or not to be seen by the account. None was changed.
             TagLimitReached: one of them would carry more than `tags_max`. None was changed.
         """
         ...

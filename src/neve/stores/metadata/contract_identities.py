@@ -50,6 +50,8 @@ class AccountSettings:
     encryption_by_default: bool = False
     default_kms_key: str = ""
     """The ARN that ModifyEbsDefaultKmsKeyId set; empty for the provider's own default."""
+    public_access: str = "unblocked"
+    """What sharing with everybody is allowed (contract 9.10): `unblocked`, `block-new-sharing`, `block-all-sharing`."""
 
 
 class IdentityRecords(Protocol):
