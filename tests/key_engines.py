@@ -1,4 +1,4 @@
-"""Engines for the suite of key providers (neve.testing.key_provider_contract) that need no process of their own."""
+"""Engines for the suite of key providers (neve.testing.key_provider_scene) that need no process of their own."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from neve.limits import TINY
 from neve.stores.keys.key_arns import parse_key_arn
 from neve.stores.keys.local import LocalKeyring
 from neve.stores.metadata.sqlite import SqliteMetadataStore
-from neve.testing.key_provider_contract import ACCOUNT, OTHER_ACCOUNT, Deed, KeyEngine
+from neve.testing.key_provider_scene import ACCOUNT, OTHER_ACCOUNT, Deed, KeyEngine
 from neve.testing.memory_keys import MemoryKeys
 from neve.testing.memory_metadata import FACTS
 from neve.testing.time_and_chance import ManualClock, SeededEntropy

@@ -18,7 +18,7 @@ from key_engines import REGION, absent_key
 from neve.domain.identities import AccountId
 from neve.stores.keys.aws import AwsEndpoint, AwsKeys
 from neve.stores.keys.key_arns import parse_key_arn
-from neve.testing.key_provider_contract import ACCOUNT, Deed
+from neve.testing.key_provider_scene import ACCOUNT, Deed
 
 CREDENTIALS: Final = {"aws_access_key_id": "AKIAEXAMPLE", "aws_secret_access_key": "example"}
 _PROGRAM: Final = """

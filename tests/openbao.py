@@ -28,7 +28,7 @@ from neve.stores.keys.key_arns import parse_key_arn
 from neve.stores.keys.vault import VaultTransit
 from neve.stores.keys.vault_http import VaultAddress, VaultHttp
 from neve.stores.keys.vault_login import AppRole, VaultLogin
-from neve.testing.key_provider_contract import ACCOUNT, OTHER_ACCOUNT, Deed, KeyEngine
+from neve.testing.key_provider_scene import ACCOUNT, OTHER_ACCOUNT, Deed, KeyEngine
 
 _CONFIGURATION: Final = """
 disable_mlock = true

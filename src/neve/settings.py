@@ -3,11 +3,11 @@
     flag  >  environment (NEVE_...)  >  TOML file (DIR/neve.toml, or --config)  >  default
 
 Names carry their unit; 0 means "no limit" only where the text says so. A key nobody knows is an error, wherever
-it stands: a misspelt limit must not silently be no limit. Nothing below the command line reads the environment.
+it stands: a misspelt limit must not silently be no limit. Nothing below the command line reads settings from the
+environment.
 `docs/configuration.md` lists every setting; a test holds it to this file.
 """
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,53 +15,29 @@ from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from neve.errors import NeveError
 from neve.limits import KIB, MIB
-from neve.secret_sources import parse_secret_source
+from neve.settings_values import (
+    MOUNT,
+    Count,
+    OptionalSecretPlace,
+    PerSecond,
+    Positive,
+    Seconds,
+    SecretPlace,
+    Timeout,
+    TokenAge,
+    Url,
+)
 
 ENVIRONMENT_PREFIX = "NEVE_"
 FILE_NAME = "neve.toml"
 """What the settings file in a store directory is called."""
 
 _PORT_MAX = 65_535
-
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(gt=0)]
-TokenAge = Annotated[int, Field(gt=0, le=366 * 24 * 3600)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-PerSecond = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-def _check_source(text: str) -> str:
-    parse_secret_source(text)
-    return text
-
-
-def _check_url(text: str) -> str:
-    if not text:
-        return text
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
-        raise ValueError("it should be like https://keys.example.com:8200")
-    if parts.query or parts.fragment:
-        raise ValueError("it ends with the host, the port or a path")
-    if parts.scheme == "http" and not _LOOPBACK.fullmatch(parts.hostname):
-        raise ValueError("keys travel over https, except on this machine itself")
-    return text.rstrip("/")
-
-
-_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1", re.ASCII)
-SecretPlace = Annotated[str, AfterValidator(_check_source)]
-"""Where a secret is; never the secret."""
-OptionalSecretPlace = Annotated[str, AfterValidator(lambda text: _check_source(text) if text else text)]
-Url = Annotated[str, AfterValidator(_check_url)]
-"""Where keys are asked for; empty where there is none."""
-_MOUNT = "^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$"
-Timeout = Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)]
 
 
 class SettingsInvalid(NeveError):
@@ -124,7 +100,7 @@ class Settings(BaseModel):
     )
     vault_mount: str = Field(
         default="transit",
-        pattern=_MOUNT,
+        pattern=MOUNT,
         description="Where its transit engine is mounted.",
     )
     vault_token: OptionalSecretPlace = Field(
@@ -140,7 +116,7 @@ class Settings(BaseModel):
     )
     vault_approle_mount: str = Field(
         default="approle",
-        pattern=_MOUNT,
+        pattern=MOUNT,
         description="Where AppRole authentication is mounted.",
     )
     vault_ca_file: str = Field(

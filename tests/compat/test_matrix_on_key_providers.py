@@ -26,7 +26,7 @@ from neve.limits import TINY
 from neve.messages.http import RequestHead
 from neve.operations.context import Quotas
 from neve.stores.metadata.contract_identities import AccountSettings
-from neve.testing.key_provider_contract import Deed, KeyEngine
+from neve.testing.key_provider_scene import Deed, KeyEngine
 from neve.testing.world import ACCOUNT, World
 from pipeline_door import KEY_ID, SECRET, Door
 

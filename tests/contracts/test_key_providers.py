@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from key_engines import local_engine, memory_engine
-from neve.testing.key_provider_contract import KeyEngine, KeyProviderContract
+from neve.testing.key_provider_contract import KeyProviderContract
+from neve.testing.key_provider_scene import KeyEngine
 from openbao import openbao_engine
 
 ENGINES: dict[str, Callable[[pytest.FixtureRequest, Path], AbstractContextManager[KeyEngine]]] = {

@@ -147,7 +147,7 @@ def test_a_secret_in_place_of_its_source_is_refused_without_being_shown(name: st
 
 
 @pytest.mark.parametrize(
-    "url", ["https://keys.test:8200", "https://10.0.0.7", "http://127.0.0.1:8200", "http://[::1]:1"]
+    "url", ["https://keys.test:8200", "https://keys.example.com", "http://127.0.0.1:8200", "http://[::1]:1"]
 )
 def test_keys_are_asked_for_over_tls_or_on_this_machine(url: str) -> None:
     settings, _ = loaded(flags={"vault_address": url + "/", "aws_kms_endpoint": url})
