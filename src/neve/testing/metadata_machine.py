@@ -66,7 +66,7 @@ picks = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 4, UNKNOWN_PICK])
 chunks = st.sampled_from(CHUNKS)
 tags = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["", "1", "2"]), max_size=3)
 tokens = st.sampled_from(["once", "twice"])
-grantees = st.lists(st.sampled_from([*ACCOUNTS, EVERYBODY]), max_size=2)
+grantees = st.sampled_from([*ACCOUNTS, EVERYBODY])
 seldom = st.sampled_from([False] * 9 + [True])
 Entry = tuple[int, int, int, int]
 """Pick, domain (overruled by the snapshot's own unless the batch is stray), index, chunk."""
@@ -291,8 +291,31 @@ class MetadataMachine(RuleBasedStateMachine):
 
     # --- sharing
 
-    @rule(pick=picks, is_stranger=seldom, add=grantees, remove=grantees)
-    def share(self, pick: int, *, is_stranger: bool, add: Sequence[str], remove: Sequence[str]) -> None:
+    @rule(
+        pick=picks,
+        is_stranger=seldom,
+        given=tags,
+        add=st.lists(grantees, min_size=1, max_size=2),
+        is_deleted=st.sampled_from([False, False, True]),
+    )
+    def share(
+        self, pick: int, *, is_stranger: bool, given: dict[str, str], add: Sequence[str], is_deleted: bool
+    ) -> None:
+        if given:
+            self.put_tags(named=[pick], is_stranger=False, given=given, tags_max=4)
+        account_id = self._account(pick, is_stranger=is_stranger)
+        name = snapshot_id(self._number(pick))
+        self.both(lambda side: side.store.modify_permissions(account_id, name, add=add))
+        if is_deleted:
+            self.delete(pick, is_stranger=False)
+
+    @rule(
+        pick=picks,
+        is_stranger=seldom,
+        add=st.lists(grantees, max_size=1),
+        remove=st.lists(grantees, max_size=2),
+    )
+    def unshare(self, pick: int, *, is_stranger: bool, add: Sequence[str], remove: Sequence[str]) -> None:
         account_id = self._account(pick, is_stranger=is_stranger)
         name = snapshot_id(self._number(pick))
         self.both(lambda side: side.store.modify_permissions(account_id, name, add=add, remove=remove))
@@ -444,20 +467,20 @@ class MetadataMachine(RuleBasedStateMachine):
     def both_show_the_same_to_strangers(self) -> None:
         for account_id in (*ACCOUNTS, STRANGER):
             self._compare_visible(account_id)
-        for number in range(1, self._started + 1):
-            self._compare_permissions(number)
+        for number, owner in self._owners.items():
+            (other,) = set(ACCOUNTS) - {owner}
+            self._compare_shared(snapshot_id(number), owner, other)
 
     def _compare_visible(self, account_id: AccountId) -> None:
         self.both(lambda side: side.store.visible_snapshots(account_id, after=None, limit=100))
-        for number in range(1, self._started + 1):
-            self._compare_visible_one(account_id, snapshot_id(number))
 
-    def _compare_visible_one(self, account_id: AccountId, name: SnapshotId) -> None:
+    def _compare_shared(self, name: SnapshotId, owner: AccountId, other: AccountId) -> None:
+        for account_id in (other, STRANGER):
+            self._compare_seen(account_id, name)
+        self.both(lambda side: side.store.permissions(owner, name))
+
+    def _compare_seen(self, account_id: AccountId, name: SnapshotId) -> None:
         self.both(lambda side: side.store.visible_snapshot(account_id, name))
-
-    def _compare_permissions(self, number: int) -> None:
-        owner = self._owners[number]
-        self.both(lambda side: side.store.permissions(owner, snapshot_id(number)))
 
     @invariant()
     def both_show_the_same_blocks(self) -> None:
