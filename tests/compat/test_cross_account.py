@@ -36,6 +36,8 @@ NOBODYS_POLICY = json.dumps(
     }
 )
 KMS_TAGS = [{"TagKey": "owner", "TagValue": "victim"}]
+TOO_LARGE = {"much": "x" * 9000}
+"""An encryption context."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,7 @@ class Names:
     own_snapshot: str
     """The intruder's own, completed."""
     own_key: str
+    own_ciphertext: bytes
 
     def hidden_in(self, text: str) -> str:
         """Return a text with these names taken out, so that two answers can be compared."""
@@ -169,6 +172,10 @@ def ciphertext(names: Names) -> bytes:
     return names.ciphertext
 
 
+def own_ciphertext(names: Names) -> bytes:
+    return names.own_ciphertext
+
+
 FOREIGN: Mapping[str, list[Row]] = {
     "StartSnapshot": [
         ebs("start_snapshot", VolumeSize=a(1), ParentSnapshotId=snapshot),
@@ -267,11 +274,28 @@ FOREIGN: Mapping[str, list[Row]] = {
             KeyId=key,
             GranteePrincipal=a("arn:aws:iam::999999999999:root"),
             Operations=a(["Decrypt"]),
-        )
+        ),
+        kms(
+            "create_grant",
+            "400 ValidationException ",
+            KeyId=key,
+            GranteePrincipal=a("arn:aws:iam::999999999999:root"),
+            Operations=a(["Verify"]),
+        ),
+        kms(
+            "create_grant",
+            "400 InvalidArnException ",
+            KeyId=key,
+            GranteePrincipal=a("nobody"),
+            Operations=a(["Decrypt"]),
+        ),
     ],
     "ListGrants": [kms("list_grants", KeyId=key)],
     "RevokeGrant": [kms("revoke_grant", KeyId=key, GrantId=lambda names: names.grant_id)],
-    "RetireGrant": [kms("retire_grant", KeyId=key, GrantId=lambda names: names.grant_id)],
+    "RetireGrant": [
+        kms("retire_grant", KeyId=key, GrantId=lambda names: names.grant_id),
+        kms("retire_grant", KeyId=key, GrantId=a("0" * 64)),
+    ],
     "GenerateDataKey": [
         kms("generate_data_key", KeyId=key, NumberOfBytes=a(32)),
         kms("generate_data_key", KeyId=alias, NumberOfBytes=a(32)),
@@ -279,14 +303,31 @@ FOREIGN: Mapping[str, list[Row]] = {
     "GenerateDataKeyWithoutPlaintext": [
         kms("generate_data_key_without_plaintext", KeyId=key, NumberOfBytes=a(32))
     ],
-    "Encrypt": [kms("encrypt", KeyId=key, Plaintext=a(b"x"))],
+    "Encrypt": [
+        kms("encrypt", KeyId=key, Plaintext=a(b"x")),
+        kms(
+            "encrypt",
+            "400 ValidationException ",
+            KeyId=key,
+            Plaintext=a(b"x"),
+            EncryptionContext=a(TOO_LARGE),
+        ),
+        kms("encrypt", KeyId=key, Plaintext=a(b"x"), EncryptionAlgorithm=a("RSAES_OAEP_SHA_1")),
+    ],
     "Decrypt": [
         kms("decrypt", CiphertextBlob=ciphertext),
         kms("decrypt", CiphertextBlob=ciphertext, KeyId=key),
+        kms("decrypt", CiphertextBlob=a(b"no ciphertext"), KeyId=key),
+        kms("decrypt", CiphertextBlob=a(b"no ciphertext"), KeyId=alias),
+        kms("decrypt", CiphertextBlob=own_ciphertext, KeyId=key),
+        kms("decrypt", "400 IncorrectKeyException ", CiphertextBlob=ciphertext, KeyId=own_key),
     ],
     "ReEncrypt": [
         kms("re_encrypt", CiphertextBlob=ciphertext, DestinationKeyId=own_key),
         kms("re_encrypt", CiphertextBlob=ciphertext, SourceKeyId=key, DestinationKeyId=own_key),
+        kms("re_encrypt", CiphertextBlob=own_ciphertext, SourceKeyId=key, DestinationKeyId=own_key),
+        kms("re_encrypt", CiphertextBlob=own_ciphertext, DestinationKeyId=key),
+        kms("re_encrypt", CiphertextBlob=own_ciphertext, DestinationKeyId=alias),
     ],
     "TagResource": [kms("tag_resource", KeyId=key, Tags=a(KMS_TAGS))],
     "UntagResource": [kms("untag_resource", KeyId=key, TagKeys=a(["owner"]))],
@@ -357,6 +398,7 @@ class Victim:
             ciphertext=kms.encrypt(KeyId=self.key_arn, Plaintext=b"secret")["CiphertextBlob"],
             own_snapshot=own.snapshot,
             own_key=own.key_arn,
+            own_ciphertext=own.ciphertext,
         )
         self.before = self.photo()
         sealed = self.foreign.ciphertext
@@ -412,15 +454,17 @@ class Victim:
 
 
 class Intruder:
-    """The second account: its root, and a user whose policy allows everything."""
+    """The second account: its root, a user whose policy allows everything, and one who may wrap but not unwrap."""
 
     def __init__(self, people: People) -> None:
         root = people.account("second")
         admin = people.user("admin", allow("*"), account_id=root.account_id)
         self.people = (root, admin)
+        self.wrapper = people.user("wrapper", allow("kms:ReEncryptTo"), account_id=root.account_id)
         kms = root.client("kms")
         self.key_arn: str = kms.create_key()["KeyMetadata"]["Arn"]
         kms.create_alias(AliasName="alias/own", TargetKeyId=self.key_arn)
+        self.ciphertext: bytes = kms.encrypt(KeyId=self.key_arn, Plaintext=b"own")["CiphertextBlob"]
         self.snapshot = completed(root)
 
 
@@ -461,6 +505,15 @@ def test_what_another_account_has_is_what_nobody_has(victim: Victim, intruder: I
         assert of_the_victims.startswith(row.answer)
         assert of_the_victims == answer(row, person, victim.absent)
     assert victim.photo() == victim.before
+
+
+def test_who_may_not_open_a_ciphertext_learns_nothing_of_the_key_it_is_to_be_wrapped_under(
+    victim: Victim, intruder: Intruder
+) -> None:
+    row = kms("re_encrypt", CiphertextBlob=own_ciphertext, DestinationKeyId=key)
+    of_the_victims = answer(row, intruder.wrapper, victim.foreign)
+    assert "kms:ReEncryptFrom" in of_the_victims
+    assert of_the_victims == answer(row, intruder.wrapper, victim.absent)
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=operation) for operation, row in sorted(OWN.items())])

@@ -2,7 +2,8 @@
 
 Every operation on a key comes through here: first the name becomes a key, then policies and grants are asked, and
 only then does the operation look at the key's state. What belongs to another account is denied in one voice,
-whether it is there or not.
+whether it is there or not. So nothing may be refused for another reason in between, where a key that is there has
+been found and one that is not was denied already: what a request can get wrong by itself is looked at before.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -84,9 +85,8 @@ def permit(
     `grants` are those that count; every grant of the key unless said otherwise.
 
     Raises:
-        KmsError: AccessDeniedException; ValidationException for an encryption context that is too large.
+        KmsError: AccessDeniedException.
     """
-    _check_context(encryption_context)
     require_key_permission(
         ctx,
         replace(caller, context={**caller.context, **(conditions or {})}),
@@ -107,8 +107,30 @@ def permitted_key(
     encryption_context: EncryptionContext | None = None,
     conditions: Conditions | None = None,
 ) -> KmsKey:
-    """Return the key that `name` names, if the caller may do `action` with it: `named_key` and `permit`."""
+    """Return the key that `name` names, if the caller may do `action` with it: `named_key` and `permit_named`."""
+    check_context(encryption_context)
     key = named_key(ctx, caller, action, name, reach)
+    permit_named(
+        ctx, caller, action, key, name=name, encryption_context=encryption_context, conditions=conditions
+    )
+    return key
+
+
+def permit_named(
+    ctx: Context,
+    caller: Caller,
+    action: str,
+    key: KmsKey,
+    *,
+    name: str,
+    encryption_context: EncryptionContext | None = None,
+    conditions: Conditions | None = None,
+) -> None:
+    """Return if the caller may do `action` with the key that a request calls `name`.
+
+    Raises:
+        KmsError: AccessDeniedException.
+    """
     parsed = parse_name(name, account_id=caller.account_id, region=ctx.region)
     more = {**(conditions or {}), **({"kms:requestalias": (parsed.alias,)} if parsed.alias else {})}
     try:
@@ -118,7 +140,19 @@ def permitted_key(
             raise
         # In the words of the request: which key stands behind another account's alias is not told.
         raise denied_across_accounts(caller, action, parsed.arn) from None
-    return key
+
+
+def check_context(context: EncryptionContext | None) -> None:
+    """Return if an encryption context is no larger than one may be. Asked before any key is looked for.
+
+    Raises:
+        KmsError: ValidationException.
+    """
+    if context and sum(len(text.encode()) for pair in context.items() for text in pair) > _CONTEXT_BYTES_MAX:
+        raise KmsError(
+            "ValidationException",
+            f"An encryption context may have at most {_CONTEXT_BYTES_MAX} bytes of keys and values.",
+        )
 
 
 def permit_alias(caller: Caller, action: str, alias_arn: str) -> None:
@@ -181,11 +215,3 @@ def _foreign_key(ctx: Context, caller: Caller, action: str, name: KeyName) -> Km
         if error.code == "NotFoundException":
             raise denied_across_accounts(caller, action, name.arn) from None
         raise
-
-
-def _check_context(context: EncryptionContext | None) -> None:
-    if context and sum(len(text.encode()) for pair in context.items() for text in pair) > _CONTEXT_BYTES_MAX:
-        raise KmsError(
-            "ValidationException",
-            f"An encryption context may have at most {_CONTEXT_BYTES_MAX} bytes of keys and values.",
-        )

@@ -1,6 +1,6 @@
 """Encrypt, Decrypt, ReEncrypt: up to 4 KiB under a key, bound to an encryption context."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from neve.domain.kms_keys import KEY_SPEC, EncryptionContext, KmsKey
@@ -12,12 +12,14 @@ from neve.operations.kms.access import (
     ACCESS_DENIED,
     USING,
     Conditions,
+    check_context,
     check_enabled,
     check_grant_tokens,
     end_dry_run,
     keyring_of,
     named_key,
     permit,
+    permit_named,
     permitted_key,
 )
 
@@ -64,15 +66,14 @@ def decrypt(ctx: Context, caller: Caller, request: kms.DecryptRequest) -> Decryp
     check_grant_tokens(ctx, request.grant_tokens)
     context = request.encryption_context or {}
     ciphertext = _ciphertext(request)
-    key = _source(ctx, caller, "kms:Decrypt", request.key_id, ciphertext)
-    _permit_source(
+    key = _permitted_source(
         ctx,
         caller,
         "kms:Decrypt",
-        key,
-        name=request.key_id,
+        request.key_id,
+        ciphertext,
         encryption_context=context,
-        conditions=_ALGORITHM_CONDITION,
+        conditions=lambda _: _ALGORITHM_CONDITION,
     )
     check_enabled(key)
     _check_algorithm(key, request.encryption_algorithm)
@@ -91,29 +92,32 @@ def re_encrypt(ctx: Context, caller: Caller, request: kms.ReEncryptRequest) -> R
     context = request.source_encryption_context or {}
     to_context = request.destination_encryption_context or {}
     ciphertext = _ciphertext(request)
-    key = _source(ctx, caller, "kms:ReEncryptFrom", request.source_key_id, ciphertext)
-    to_key = named_key(ctx, caller, "kms:ReEncryptTo", request.destination_key_id, USING)
-    conditions = {
-        **_ALGORITHM_CONDITION,
-        "kms:reencryptonsamekey": ("true" if key.arn == to_key.arn else "false",),
-    }
-    _permit_source(
+    check_context(to_context)
+    to_key = _destination(ctx, caller, request.destination_key_id)
+
+    def conditions(source: KmsKey) -> Conditions:
+        is_same = isinstance(to_key, KmsKey) and source.arn == to_key.arn
+        return {**_ALGORITHM_CONDITION, "kms:reencryptonsamekey": ("true" if is_same else "false",)}
+
+    key = _permitted_source(
         ctx,
         caller,
         "kms:ReEncryptFrom",
-        key,
-        name=request.source_key_id,
+        request.source_key_id,
+        ciphertext,
         encryption_context=context,
         conditions=conditions,
     )
-    permitted_key(
+    if isinstance(to_key, KmsError):
+        raise to_key
+    permit_named(
         ctx,
         caller,
         "kms:ReEncryptTo",
-        request.destination_key_id,
-        USING,
+        to_key,
+        name=request.destination_key_id,
         encryption_context=to_context,
-        conditions=conditions,
+        conditions=conditions(key),
     )
     check_enabled(key)
     check_enabled(to_key)
@@ -164,49 +168,76 @@ def _ciphertext(request: kms.DecryptRequest | kms.ReEncryptRequest) -> bytes | N
     return request.ciphertext_blob
 
 
-def _source(ctx: Context, caller: Caller, action: str, name: str | None, ciphertext: bytes | None) -> KmsKey:
-    """Return the key that a ciphertext was made with; if one is named too, it must be that one."""
-    named = None if name is None else named_key(ctx, caller, action, name, USING)
-    if ciphertext is None:
-        if named is None:
-            raise KmsError("ValidationException", "Without a ciphertext the request must name its key.")
-        return named
-    keyring = keyring_of(ctx)
-    try:
-        key = keyring.resolve(caller.account_id, keyring.key_of(ciphertext))
-    except KmsError as error:
-        if error.code != "NotFoundException":
-            raise
-        raise _out_of_reach() from None
-    if named is not None and named.arn != key.arn:
-        raise KmsError(
-            "IncorrectKeyException",
-            "The key ID in the request does not identify a CMK that can perform this operation.",
-        )
-    return key
-
-
-def _permit_source(
+def _permitted_source(
     ctx: Context,
     caller: Caller,
     action: str,
-    key: KmsKey,
-    *,
     name: str | None,
+    ciphertext: bytes | None,
+    *,
     encryption_context: EncryptionContext,
-    conditions: Conditions,
-) -> None:
-    """Return if the caller may open what was made with the key.
+    conditions: Callable[[KmsKey], Conditions],
+) -> KmsKey:
+    """Return the key that a ciphertext was made with, if the caller may open what was made with it.
+
+    If one is named too, it must be that one; the caller must be let use it before anything is said of the ciphertext.
 
     Raises:
         KmsError: AccessDeniedException; for another account's key that only the ciphertext names, as if it were gone.
+            IncorrectKeyException, InvalidCiphertextException, NotFoundException, ValidationException.
     """
+    check_context(encryption_context)
+    if name is not None:
+        named = named_key(ctx, caller, action, name, USING)
+        permit_named(
+            ctx,
+            caller,
+            action,
+            named,
+            name=name,
+            encryption_context=encryption_context,
+            conditions=conditions(named),
+        )
+        if ciphertext is not None and _key_of(ctx, caller, ciphertext) != named:
+            raise KmsError(
+                "IncorrectKeyException",
+                "The key ID in the request does not identify a CMK that can perform this operation.",
+            )
+        return named
+    if ciphertext is None:
+        raise KmsError("ValidationException", "Without a ciphertext the request must name its key.")
+    key = _key_of(ctx, caller, ciphertext)
+    if key is None:
+        raise _out_of_reach()
     try:
-        permit(ctx, caller, action, key, encryption_context=encryption_context, conditions=conditions)
+        permit(ctx, caller, action, key, encryption_context=encryption_context, conditions=conditions(key))
     except KmsError as error:
-        if error.code != ACCESS_DENIED or name is not None or key.account_id == caller.account_id:
+        if error.code != ACCESS_DENIED or key.account_id == caller.account_id:
             raise
         raise _out_of_reach() from None
+    return key
+
+
+def _key_of(ctx: Context, caller: Caller, ciphertext: bytes) -> KmsKey | None:
+    """Return the key that a ciphertext says it was made with; None if there is no such key."""
+    keyring = keyring_of(ctx)
+    try:
+        return keyring.resolve(caller.account_id, keyring.key_of(ciphertext))
+    except KmsError as error:
+        if error.code != "NotFoundException":
+            raise
+        return None
+
+
+def _destination(ctx: Context, caller: Caller, name: str) -> KmsKey | KmsError:
+    """Return the key to encrypt with, or why there is none: to be said once the source's key was permitted.
+
+    Otherwise it would tell of another account's key whether it is there: only then does the source decide.
+    """
+    try:
+        return named_key(ctx, caller, "kms:ReEncryptTo", name, USING)
+    except KmsError as refusal:
+        return refusal
 
 
 def _out_of_reach() -> KmsError:

@@ -76,8 +76,10 @@ def create_grant(ctx: Context, caller: Caller, request: kms.CreateGrantRequest) 
             UnsupportedOperationException, DryRunOperationException.
     """
     check_grant_tokens(ctx, request.grant_tokens)
+    grantee = _checked_grantee(request)
+    operations = _checked_operations(request.operations)
     key = named_key(ctx, caller, "kms:CreateGrant", request.key_id, GRANTING)
-    grant = _asked_for(ctx, key, request)
+    grant = _asked_for(ctx, key, request, grantee=grantee, operations=operations)
     permit(
         ctx,
         caller,
@@ -169,29 +171,46 @@ def retire_grant(ctx: Context, caller: Caller, request: kms.RetireGrantRequest) 
 # --- making
 
 
-def _asked_for(ctx: Context, key: KmsKey, request: kms.CreateGrantRequest) -> Grant:
-    """Return the grant that a request describes."""
+def _checked_grantee(request: kms.CreateGrantRequest) -> str:
+    """Return whom a grant is for, if it is for somebody there can be, and asks for nothing that there is not."""
     for name in ("grantee_service_principal", "retiring_service_principal"):
         if getattr(request, name) is not None:
             raise KmsError("UnsupportedOperationException", f"{kms.member_name(name)} is not supported.")
-    constraints = request.constraints or kms.GrantConstraints()
-    if constraints.source_arn is not None:
+    if request.constraints is not None and request.constraints.source_arn is not None:
         raise KmsError("UnsupportedOperationException", "The constraint SourceArn is not supported.")
     if request.grantee_principal is None:
         raise missing("granteePrincipal")
     for principal in (request.grantee_principal, request.retiring_principal):
         if principal is not None and _PRINCIPAL.fullmatch(principal) is None:
             raise KmsError("InvalidArnException", f"{principal} is not the ARN of an account, user or role.")
-    operations = tuple(dict.fromkeys(request.operations))
+    return request.grantee_principal
+
+
+def _checked_operations(asked: Sequence[str]) -> tuple[str, ...]:
+    """Return what a grant is to allow, each once."""
+    operations = tuple(dict.fromkeys(asked))
     if not operations:
         raise KmsError("ValidationException", "A grant must allow at least one operation.")
     if not OPERATIONS.issuperset(operations):
         refused = ", ".join(sorted(set(operations) - OPERATIONS))
-        raise KmsError("ValidationException", f"A grant for {key.arn} cannot allow {refused}.")
+        raise KmsError("ValidationException", f"A grant for a symmetric key cannot allow {refused}.")
+    return operations
+
+
+def _asked_for(
+    ctx: Context,
+    key: KmsKey,
+    request: kms.CreateGrantRequest,
+    *,
+    grantee: str,
+    operations: tuple[str, ...],
+) -> Grant:
+    """Return the grant that a request describes."""
+    constraints = request.constraints or kms.GrantConstraints()
     grant = Grant(
         grant_id="",
         key_id=key.key_id,
-        grantee_principal=request.grantee_principal,
+        grantee_principal=grantee,
         retiring_principal=request.retiring_principal,
         operations=operations,
         name=request.name,
@@ -226,8 +245,10 @@ def _covers(held: Grant, asked: Grant) -> bool:
     """Return whether a grant allows to make another: one that allows no more, and is bound at least as tightly."""
     if not set(asked.operations) <= set(held.operations):
         return False
-    if held.context_equals is not None:
-        return asked.context_equals is not None and dict(asked.context_equals) == dict(held.context_equals)
+    if held.context_equals is not None and (
+        asked.context_equals is None or dict(asked.context_equals) != dict(held.context_equals)
+    ):
+        return False
     if held.context_subset is None:
         return True
     bound_to = {**(asked.context_subset or {}), **(asked.context_equals or {})}
@@ -266,7 +287,13 @@ def _grant_to_retire(ctx: Context, caller: Caller, request: kms.RetireGrantReque
         grant_id = request.grant_id
         _check_grant_id(grant_id)
         key = named_key(ctx, caller, "kms:RetireGrant", request.key_id, GRANTING)
-    return key, _grant(ctx, key, grant_id)
+    try:
+        return key, _grant(ctx, key, grant_id)
+    except KmsError:
+        if not by_token and key.account_id != caller.account_id:
+            # Without a grant to retire nothing but policies can have let the caller know of the key.
+            permit(ctx, caller, "kms:RetireGrant", key, grants=lambda: ())
+        raise
 
 
 def _grant(ctx: Context, key: KmsKey, grant_id: str) -> Grant:

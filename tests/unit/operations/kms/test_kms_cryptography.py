@@ -291,6 +291,28 @@ def test_DOC_policies_may_ask_for_the_alias_that_was_named(scene: KmsScene, key:
     assert scene.code("Encrypt", joe, KeyId=key, Plaintext=b"x") == "AccessDeniedException"
 
 
+@pytest.mark.parametrize(
+    ("operation", "members"),
+    [
+        ("Decrypt", {"KeyId": "alias/disks"}),
+        ("ReEncrypt", {"SourceKeyId": "alias/disks", "DestinationKeyId": "alias/disks"}),
+    ],
+)
+def test_DOC_policies_may_ask_for_the_alias_that_a_ciphertexts_key_was_named_by(
+    scene: KmsScene, key: str, operation: str, members: dict[str, str]
+) -> None:
+    scene.ask("CreateAlias", AliasName="alias/disks", TargetKeyId=key)
+    ciphertext = encrypted(scene, key)
+    by_alias = {"StringEquals": {"kms:RequestAlias": "alias/disks"}}
+    joe = user("joe", {"Action": "kms:*", "Condition": by_alias})
+    ann = user("ann", {}, {"Effect": "Deny", "Condition": by_alias})
+    scene.ask(operation, joe, CiphertextBlob=ciphertext, **members)
+    assert scene.code(operation, ann, CiphertextBlob=ciphertext, **members) == "AccessDeniedException"
+    by_id = dict.fromkeys(members, key)
+    scene.ask(operation, ann, CiphertextBlob=ciphertext, **by_id)
+    assert scene.code(operation, joe, CiphertextBlob=ciphertext, **by_id) == "AccessDeniedException"
+
+
 def test_DOC_policies_may_ask_whether_a_key_stays_the_same(scene: KmsScene, key: str) -> None:
     condition = {"Bool": {"kms:ReEncryptOnSameKey": "true"}}
     joe = user("joe", {"Action": "kms:ReEncrypt*", "Condition": condition})

@@ -186,6 +186,11 @@ def test_grants_do_not_pile_up_for_ever(scene: KmsScene, key: str, monkeypatch: 
         ({"EncryptionContextSubset": {"a": "1"}}, {"EncryptionContextEquals": {"a": "1", "b": "2"}}, True),
         ({"EncryptionContextSubset": {"a": "1"}}, {"EncryptionContextEquals": {"b": "2"}}, False),
         ({"EncryptionContextSubset": {"a": "1"}}, {}, False),
+        (
+            {"EncryptionContextEquals": {"a": "1"}, "EncryptionContextSubset": {"b": "2"}},
+            {"EncryptionContextEquals": {"a": "1"}},
+            False,
+        ),
     ],
 )
 def test_DOC_whoever_grants_by_a_grant_grants_nothing_looser(
