@@ -62,6 +62,37 @@ class DeleteSnapshotRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TagSpecification:
+    """Tags for what a request is about to make, by the kind of resource."""
+
+    resource_type: str | None = None
+    tags: tuple[Tag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopySnapshotRequest:
+    source_region: str
+    source_snapshot_id: str
+    description: str | None = None
+    destination_outpost_arn: str | None = None
+    destination_region: str | None = None
+    encrypted: bool = False
+    kms_key_id: str | None = None
+    presigned_url: str | None = None
+    """Every SDK sends one, for servers that ask the source's region with it; here the request itself says all."""
+    tag_specifications: tuple[TagSpecification, ...] = ()
+    completion_duration_minutes: int | None = None
+    destination_availability_zone: str | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopySnapshotResponse:
+    tags: tuple[Tag, ...]
+    snapshot_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreateTagsRequest:
     resources: tuple[str, ...]
     tags: tuple[Tag, ...]
@@ -221,6 +252,7 @@ class VoidResponse:
 Ec2Request = (
     DescribeSnapshotsRequest
     | DeleteSnapshotRequest
+    | CopySnapshotRequest
     | CreateTagsRequest
     | DeleteTagsRequest
     | DescribeTagsRequest
@@ -236,6 +268,7 @@ Ec2Request = (
 )
 Ec2Response = (
     DescribeSnapshotsResponse
+    | CopySnapshotResponse
     | DescribeTagsResponse
     | DescribeSnapshotAttributeResponse
     | EbsEncryptionByDefaultResponse

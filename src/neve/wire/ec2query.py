@@ -22,8 +22,8 @@ from neve.wire import percent
 API_VERSION: Final = "2016-11-15"
 _SIGNATURE_PREFIX: Final = "X-Amz-"
 """Query parameters of a presigned request; they belong to the signature, not to the action."""
-_LEVELS_MAX: Final = 4
-"""`Filter.1.Value.1`; a deeper name is unknown as a whole."""
+_LEVELS_MAX: Final = 5
+"""`TagSpecification.1.Tag.1.Key`; a deeper name is unknown as a whole."""
 _POSITION: Final = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _FORM: Final = re.compile(r"[!-~]*", re.ASCII)
@@ -185,12 +185,34 @@ def _delete_snapshot(parameters: Parameters) -> ec2.Ec2Request:
     )
 
 
+def _copy_snapshot(parameters: Parameters) -> ec2.Ec2Request:
+    return ec2.CopySnapshotRequest(
+        source_region=parameters.required_text("SourceRegion"),
+        source_snapshot_id=parameters.required_text("SourceSnapshotId"),
+        description=parameters.text("Description"),
+        destination_outpost_arn=parameters.text("DestinationOutpostArn"),
+        destination_region=parameters.text("DestinationRegion"),
+        encrypted=parameters.boolean("Encrypted"),
+        kms_key_id=parameters.text("KmsKeyId"),
+        presigned_url=parameters.text("PresignedUrl"),
+        tag_specifications=tuple(
+            ec2.TagSpecification(resource_type=item.text("ResourceType"), tags=_tags(item))
+            for item in parameters.items("TagSpecification")
+        ),
+        completion_duration_minutes=parameters.integer("CompletionDurationMinutes"),
+        destination_availability_zone=parameters.text("DestinationAvailabilityZone"),
+        dry_run=parameters.boolean("DryRun"),
+    )
+
+
+def _tags(parameters: Parameters) -> tuple[Tag, ...]:
+    return tuple(Tag(item.required_text("Key"), item.text("Value") or "") for item in parameters.items("Tag"))
+
+
 def _create_tags(parameters: Parameters) -> ec2.Ec2Request:
     return ec2.CreateTagsRequest(
         resources=parameters.texts("ResourceId"),
-        tags=tuple(
-            Tag(item.required_text("Key"), item.text("Value") or "") for item in parameters.items("Tag")
-        ),
+        tags=_tags(parameters),
         dry_run=parameters.boolean("DryRun"),
     )
 
@@ -277,6 +299,7 @@ def _filters(parameters: Parameters) -> tuple[ec2.Filter, ...]:
 _ACTIONS: Final[Mapping[str, Callable[[Parameters], ec2.Ec2Request]]] = {
     "DescribeSnapshots": _describe_snapshots,
     "DeleteSnapshot": _delete_snapshot,
+    "CopySnapshot": _copy_snapshot,
     "CreateTags": _create_tags,
     "DeleteTags": _delete_tags,
     "DescribeTags": _describe_tags,

@@ -39,6 +39,9 @@ def _content(response: ec2.Ec2Response) -> str:
         case ec2.DescribeSnapshotsResponse():
             content = _list("snapshotSet", map(_snapshot, response.snapshots))
             content += _optional("nextToken", response.next_token)
+        case ec2.CopySnapshotResponse():
+            content = element("snapshotId", response.snapshot_id)
+            content += _list("tagSet", map(_tag, response.tags)) if response.tags else ""
         case ec2.DescribeTagsResponse():
             content = _list("tagSet", map(_tag_description, response.tags))
             content += _optional("nextToken", response.next_token)

@@ -17,6 +17,7 @@ SHAPES: Mapping[str, Any] = MODEL["shapes"]
 REQUESTS: Mapping[str, type] = {
     "DescribeSnapshots": ec2.DescribeSnapshotsRequest,
     "DeleteSnapshot": ec2.DeleteSnapshotRequest,
+    "CopySnapshot": ec2.CopySnapshotRequest,
     "CreateTags": ec2.CreateTagsRequest,
     "DeleteTags": ec2.DeleteTagsRequest,
     "DescribeTags": ec2.DescribeTagsRequest,
@@ -32,6 +33,7 @@ REQUESTS: Mapping[str, type] = {
 }
 RESPONSES: Mapping[str, type] = {
     "DescribeSnapshots": ec2.DescribeSnapshotsResponse,
+    "CopySnapshot": ec2.CopySnapshotResponse,
     "DescribeTags": ec2.DescribeTagsResponse,
     "DescribeSnapshotAttribute": ec2.DescribeSnapshotAttributeResponse,
     "EnableEbsEncryptionByDefault": ec2.EbsEncryptionByDefaultResponse,
@@ -46,6 +48,7 @@ STRUCTURES: Mapping[str, type] = {
     "Snapshot": ec2.SnapshotDescription,
     "Tag": ebs.Tag,
     "TagDescription": ec2.TagDescription,
+    "TagSpecification": ec2.TagSpecification,
     "CreateVolumePermission": ec2.CreateVolumePermission,
     "CreateVolumePermissionModifications": ec2.CreateVolumePermissionModifications,
     "ProductCode": ec2.ProductCode,
