@@ -187,6 +187,7 @@ def _context(on: Foundation, storage: _Storage, background: Background) -> Conte
         quotas=Quotas(
             pending_snapshots_max=on.settings.pending_snapshots_max,
             snapshots_max=on.settings.snapshots_max,
+            snapshot_copies_max=on.settings.snapshot_copies_max,
         ),
         clock=on.clock,
         entropy=on.entropy,
@@ -198,7 +199,7 @@ def _context(on: Foundation, storage: _Storage, background: Background) -> Conte
         keyring=on.keys.managed,
         tokens=TokenMint(on.keyring.derive(Purpose.TOKENS, TOKEN_KEY_BYTES)),
         sessions=SessionMint(on.keyring.derive(Purpose.SESSION_TOKENS, SESSION_KEY_BYTES)),
-        wake_sealer=background.wake,
+        wake_background=background.wake,
     )
 
 

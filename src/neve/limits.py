@@ -52,6 +52,12 @@ class Limits:
     """Contract 3.5 and choice 11."""
     tag_resources_max: int = 1000
     """Contract 9.5: resources in one CreateTags or DeleteTags."""
+    description_chars_max: int = 255
+    """Contract 2.1, for every way to make a snapshot."""
+    copy_duration_minutes_min: int = 15
+    copy_duration_minutes_max: int = 2880
+    copy_duration_minutes_step: int = 15
+    """Contract 9.8."""
     permission_changes_max: int = 500
     """Contract 9.6: accounts and groups in one ModifySnapshotAttribute."""
     filter_values_max: int = 200
@@ -75,6 +81,10 @@ class Limits:
     """One commit: a segment of this size at most (design section 5)."""
     seal_rows_max: int = 8192
     """Block rows and new nodes a completion holds in memory at once."""
+    copy_slice_blocks: int = 128
+    """Blocks a copy writes before it is written down that they are copied: done once more, at most, after a kill."""
+    copy_blocks_at_once: int = 16
+    """Blocks of a copy on their way at once, so that one sync is for many: 32 MiB in memory, as read and as sealed."""
     node_cache_bytes: int = 32 * MIB
     """Opened block-map nodes kept for readers."""
 
@@ -93,5 +103,13 @@ class Limits:
 STANDARD = Limits()
 """What the service runs on."""
 
-TINY = Limits(block_bytes=64, node_fanout=16, volume_gib_max=2, batch_bytes_max=1024, seal_rows_max=8)
+TINY = Limits(
+    block_bytes=64,
+    node_fanout=16,
+    volume_gib_max=2,
+    batch_bytes_max=1024,
+    seal_rows_max=8,
+    copy_slice_blocks=4,
+    copy_blocks_at_once=2,
+)
 """The same service in miniature, for tests that need many boundaries and little time."""

@@ -206,6 +206,9 @@ class Settings(BaseModel):
         default=100, description="Pending snapshots an account may have. 0 is no limit."
     )
     snapshots_max: Count = Field(default=0, description="Snapshots an account may have. 0 is no limit.")
+    snapshot_copies_max: Count = Field(
+        default=20, description="Copies an account may have under way. 0 is no limit."
+    )
     start_snapshot_per_s_max: PerSecond = Field(
         default=0, description="StartSnapshot calls per second and account. 0 is no limit, here and below."
     )

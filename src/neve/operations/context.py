@@ -20,10 +20,11 @@ from neve.stores.metadata.contract import MetadataStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotas:
-    """What an account may have. 0 is no limit (contract 3.8, choices 16 and 17)."""
+    """What an account may have. 0 is no limit (contract 3.8, 9.8, choices 16 and 17)."""
 
     pending_snapshots_max: int = 100
     snapshots_max: int = 0
+    snapshot_copies_max: int = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +46,8 @@ class Context:
     """The same, where that is us: what the KMS operations work on. None where somebody else's KMS keeps the keys."""
     tokens: TokenMint
     sessions: SessionMint
-    wake_sealer: Callable[[], None]
-    """Tells the background work that a completion was accepted."""
+    wake_background: Callable[[], None]
+    """Tells the background work that a completion was accepted, or a copy begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

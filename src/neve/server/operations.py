@@ -20,6 +20,7 @@ from neve.operations.ebs.list_changed_blocks import list_changed_blocks
 from neve.operations.ebs.list_snapshot_blocks import list_snapshot_blocks
 from neve.operations.ebs.put_snapshot_block import put_snapshot_block
 from neve.operations.ebs.start_snapshot import start_snapshot
+from neve.operations.ec2.copy_snapshot import copy_snapshot
 from neve.operations.ec2.create_tags import create_tags
 from neve.operations.ec2.default_kms_key import (
     get_ebs_default_kms_key_id,
@@ -113,9 +114,20 @@ def _start_demands(request: ebs.StartSnapshotRequest, place: Place) -> list[Dema
     else:
         demands = [_on_snapshot("ebs:StartSnapshot", place, parent)]
     if request.tags:
-        every = snapshot_arn(place.region, _ANY_SNAPSHOT)
-        demands.append(Demand(action="ec2:CreateTags", resource=every))
+        demands.append(_tagging_what_is_made(place))
     return demands
+
+
+def _copy_demands(request: ec2.CopySnapshotRequest, place: Place) -> list[Demand]:
+    demands = [_on_snapshot("ec2:CopySnapshot", place, request.source_snapshot_id)]
+    if any(specification.tags for specification in request.tag_specifications):
+        demands.append(_tagging_what_is_made(place))
+    return demands
+
+
+def _tagging_what_is_made(place: Place) -> Demand:
+    """Demand what tags in a request that makes a snapshot need (contract 3.5)."""
+    return Demand(action="ec2:CreateTags", resource=snapshot_arn(place.region, _ANY_SNAPSHOT))
 
 
 def _changed_blocks_demands(request: ebs.ListChangedBlocksRequest, place: Place) -> list[Demand]:
@@ -142,6 +154,10 @@ def _start_conditions(request: ebs.StartSnapshotRequest, place: Place) -> Mappin
     if request.parent_snapshot_id is not None:
         conditions["ebs:parentsnapshot"] = (snapshot_arn(place.region, request.parent_snapshot_id),)
     return conditions
+
+
+def _copy_conditions(request: ec2.CopySnapshotRequest, _place: Place) -> Mapping[str, Value]:
+    return of_tags([(tag.key, tag.value) for each in request.tag_specifications for tag in each.tags])
 
 
 def _tags_conditions(
@@ -172,6 +188,9 @@ OPERATIONS: Final[Mapping[type, Operation]] = {
     ),
     ec2.DeleteSnapshotRequest: Operation(
         function=delete_snapshot, demands=on_its_snapshot("ec2:DeleteSnapshot")
+    ),
+    ec2.CopySnapshotRequest: Operation(
+        function=copy_snapshot, demands=_copy_demands, conditions=_copy_conditions
     ),
     ec2.CreateTagsRequest: Operation(
         function=create_tags, demands=on_each_resource("ec2:CreateTags"), conditions=_tags_conditions

@@ -141,7 +141,7 @@ class World:
             keyring=self.keyring,
             tokens=TokenMint(keyring.derive(Purpose.TOKENS, TOKEN_KEY_BYTES)),
             sessions=SessionMint(keyring.derive(Purpose.SESSION_TOKENS, SESSION_KEY_BYTES)),
-            wake_sealer=self._wish_to_seal,
+            wake_background=self._wish_to_seal,
         )
 
     def _wish_to_seal(self) -> None:

@@ -43,7 +43,7 @@ def complete_snapshot(
     except SnapshotNotFound:
         raise snapshot_not_found(request.snapshot_id) from None
     if snapshot.state is State.SEALING:
-        ctx.wake_sealer()
+        ctx.wake_background()
     return CompleteSnapshotResponse(status=API_STATUS[snapshot.state])
 
 
