@@ -16,116 +16,19 @@ from typing import Final, Protocol
 from neve.errors import CommonError, Ec2Error
 from neve.messages import ec2
 from neve.messages.ebs import Tag
+from neve.messages.ec2_lifecycle import LifecycleRequest
 from neve.messages.http import RequestHead
 from neve.wire import percent
+from neve.wire.ec2query_lifecycle import LIFECYCLE_ACTIONS
+from neve.wire.query_parameters import Parameters, filters, malformed
 
 API_VERSION: Final = "2016-11-15"
 _SIGNATURE_PREFIX: Final = "X-Amz-"
 """Query parameters of a presigned request; they belong to the signature, not to the action."""
-_LEVELS_MAX: Final = 5
-"""`TagSpecification.1.Tag.1.Key`; a deeper name is unknown as a whole."""
-_POSITION: Final = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
-_INTEGER: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _FORM: Final = re.compile(r"[!-~]*", re.ASCII)
-_BOOLEANS: Final = {"true": True, "false": False}
 
 
-class Parameters:
-    """One node of the tree. Reading takes a value out, so that `unread` is what nobody asked for."""
-
-    def __init__(self, path: str = "") -> None:
-        self.path = path
-        self.value: str | None = None
-        self.children: dict[str, Parameters] = {}
-
-    def put(self, name: str, text: str) -> None:
-        """File a value under its dotted name.
-
-        Raises:
-            Ec2Error: MalformedQueryString if there is one already.
-        """
-        node = self
-        for part in name.split(".", _LEVELS_MAX - 1):
-            path = f"{node.path}.{part}" if node.path else part
-            node = node.children.setdefault(part, Parameters(path))
-        if node.value is not None:
-            raise _malformed(f"The parameter {name} is given more than once")
-        node.value = text
-
-    def take(self) -> str | None:
-        """Take this node's own value, if it has one."""
-        value, self.value = self.value, None
-        return value
-
-    def text(self, name: str) -> str | None:
-        """Take the value called `name`, if there is one."""
-        child = self.children.get(name)
-        return None if child is None else child.take()
-
-    def required_text(self, name: str) -> str:
-        """Take the value called `name`.
-
-        Raises:
-            Ec2Error: MissingParameter
-        """
-        text = self.text(name)
-        if text is None:
-            path = f"{self.path}.{name}" if self.path else name
-            raise Ec2Error("MissingParameter", f"The request must contain the parameter {path}")
-        return text
-
-    def integer(self, name: str) -> int | None:
-        """Take a number.
-
-        Raises:
-            Ec2Error: InvalidParameterValue
-        """
-        text = self.text(name)
-        if text is None:
-            return None
-        if _INTEGER.fullmatch(text) is None:
-            raise _invalid(name, text, "Expecting an integer.")
-        return int(text)
-
-    def boolean(self, name: str) -> bool:
-        """Take a flag; absent is false.
-
-        Raises:
-            Ec2Error: InvalidParameterValue
-        """
-        text = self.text(name)
-        if text is None:
-            return False
-        flag = _BOOLEANS.get(text.lower())
-        if flag is None:
-            raise _invalid(name, text, "Expecting true or false.")
-        return flag
-
-    def child(self, name: str) -> "Parameters":
-        """Return the node called `name`; an empty one if nothing was filed below it."""
-        found = self.children.get(name)
-        return Parameters() if found is None else found
-
-    def items(self, name: str) -> list["Parameters"]:
-        """Return the nodes `name.1`, `name.2`, … in the order of their numbers; gaps do not matter."""
-        parent = self.child(name)
-        numbers = [part for part in parent.children if _POSITION.fullmatch(part)]
-        return [parent.children[part] for part in sorted(numbers, key=int)]
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        """Take the values `name.1`, `name.2`, …"""
-        taken = (item.take() for item in self.items(name))
-        return tuple(value for value in taken if value is not None)
-
-    def unread(self) -> Iterator[str]:
-        """Yield the full names of the values nobody took."""
-        if self.value is not None:
-            yield self.path
-        for child in self.children.values():
-            yield from child.unread()
-
-
-def decode(head: RequestHead, body: bytes) -> tuple[str, ec2.Ec2Request]:
+def decode(head: RequestHead, body: bytes) -> tuple[str, ec2.Ec2Request | LifecycleRequest]:
     """Return the action's name and its message.
 
     Raises:
@@ -160,11 +63,11 @@ def _pairs(head: RequestHead, body: bytes) -> Iterator[tuple[str, str]]:
         if head.method == "POST":
             form = body.decode("ascii")
             if _FORM.fullmatch(form) is None:
-                raise _malformed("The body is not form-encoded")
+                raise malformed("The body is not form-encoded")
             for name, texts in percent.query_values(form.replace("+", " ")).items():
                 yield from ((name, text) for text in texts)
     except (CommonError, UnicodeDecodeError):
-        raise _malformed("The query string contains a syntax error") from None
+        raise malformed("The query string contains a syntax error") from None
 
 
 def _describe_snapshots(parameters: Parameters) -> ec2.Ec2Request:
@@ -175,7 +78,7 @@ def _describe_snapshots(parameters: Parameters) -> ec2.Ec2Request:
         restorable_by_user_ids=parameters.texts("RestorableBy"),
         snapshot_ids=parameters.texts("SnapshotId"),
         dry_run=parameters.boolean("DryRun"),
-        filters=_filters(parameters),
+        filters=filters(parameters),
     )
 
 
@@ -229,7 +132,7 @@ def _delete_tags(parameters: Parameters) -> ec2.Ec2Request:
 
 def _describe_tags(parameters: Parameters) -> ec2.Ec2Request:
     return ec2.DescribeTagsRequest(
-        filters=_filters(parameters),
+        filters=filters(parameters),
         max_results=parameters.integer("MaxResults"),
         next_token=parameters.text("NextToken"),
         dry_run=parameters.boolean("DryRun"),
@@ -290,13 +193,7 @@ def _of_account(make: _OnlyDryRun) -> Callable[[Parameters], ec2.Ec2Request]:
     return lambda parameters: make(dry_run=parameters.boolean("DryRun"))
 
 
-def _filters(parameters: Parameters) -> tuple[ec2.Filter, ...]:
-    return tuple(
-        ec2.Filter(item.required_text("Name"), item.texts("Value")) for item in parameters.items("Filter")
-    )
-
-
-_ACTIONS: Final[Mapping[str, Callable[[Parameters], ec2.Ec2Request]]] = {
+_ACTIONS: Final[Mapping[str, Callable[[Parameters], ec2.Ec2Request | LifecycleRequest]]] = {
     "DescribeSnapshots": _describe_snapshots,
     "DeleteSnapshot": _delete_snapshot,
     "CopySnapshot": _copy_snapshot,
@@ -312,15 +209,5 @@ _ACTIONS: Final[Mapping[str, Callable[[Parameters], ec2.Ec2Request]]] = {
     "GetEbsDefaultKmsKeyId": _of_account(ec2.GetEbsDefaultKmsKeyIdRequest),
     "ModifyEbsDefaultKmsKeyId": _modify_ebs_default_kms_key_id,
     "ResetEbsDefaultKmsKeyId": _of_account(ec2.ResetEbsDefaultKmsKeyIdRequest),
+    **LIFECYCLE_ACTIONS,
 }
-
-
-def _malformed(message: str) -> Ec2Error:
-    return Ec2Error("MalformedQueryString", message)
-
-
-def _invalid(name: str, text: str, expectation: str) -> Ec2Error:
-    parameter = name[0].lower() + name[1:]
-    return Ec2Error(
-        "InvalidParameterValue", f"Value ( {text} ) for parameter {parameter} is invalid. {expectation}"
-    )

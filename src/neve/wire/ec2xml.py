@@ -3,14 +3,16 @@
 Elements stand in the order of the live service and are left out where there is nothing to say.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from neve.errors import CommonError, Ec2Error, Overloaded, RequestError, StoreUnavailable
 from neve.messages import ec2
 from neve.messages.ebs import Tag
+from neve.messages.ec2_lifecycle import LifecycleResponse
 from neve.messages.http import Response
-from neve.wire.xml_text import DECLARATION, element, time_text
+from neve.wire import ec2xml_lifecycle
+from neve.wire.xml_text import DECLARATION, boolean_text, element, listed, optional, time_text
 
 _NAMESPACE: Final = "http://ec2.amazonaws.com/doc/2016-11-15/"
 _RETRY_AFTER_S: Final = 5
@@ -27,35 +29,37 @@ _EC2_CODES: Final[Mapping[str, tuple[str, int]]] = {
 """What EC2 calls the errors of the other protocol; the rest lose their `Exception`."""
 
 
-def encode(operation: str, response: ec2.Ec2Response, request_id: str) -> Response:
+def encode(operation: str, response: ec2.Ec2Response | LifecycleResponse, request_id: str) -> Response:
     """Return a successful answer as HTTP."""
     head = element("requestId", request_id)
     name = f"{operation}Response"
     return _response(200, f'<{name} xmlns="{_NAMESPACE}">{head}{_content(response)}</{name}>', request_id)
 
 
-def _content(response: ec2.Ec2Response) -> str:
+def _content(response: ec2.Ec2Response | LifecycleResponse) -> str:
     match response:
         case ec2.DescribeSnapshotsResponse():
-            content = _list("snapshotSet", map(_snapshot, response.snapshots))
-            content += _optional("nextToken", response.next_token)
+            content = listed("snapshotSet", map(_snapshot, response.snapshots))
+            content += optional("nextToken", response.next_token)
         case ec2.CopySnapshotResponse():
             content = element("snapshotId", response.snapshot_id)
-            content += _list("tagSet", map(_tag, response.tags)) if response.tags else ""
+            content += listed("tagSet", map(_tag, response.tags)) if response.tags else ""
         case ec2.DescribeTagsResponse():
-            content = _list("tagSet", map(_tag_description, response.tags))
-            content += _optional("nextToken", response.next_token)
+            content = listed("tagSet", map(_tag_description, response.tags))
+            content += optional("nextToken", response.next_token)
         case ec2.DescribeSnapshotAttributeResponse():
             content = _attribute(response)
         case ec2.EbsEncryptionByDefaultResponse():
-            content = element("ebsEncryptionByDefault", _boolean(response.ebs_encryption_by_default))
+            content = element("ebsEncryptionByDefault", boolean_text(response.ebs_encryption_by_default))
         case ec2.GetEbsEncryptionByDefaultResponse():
-            content = element("ebsEncryptionByDefault", _boolean(response.ebs_encryption_by_default))
+            content = element("ebsEncryptionByDefault", boolean_text(response.ebs_encryption_by_default))
             content += element("sseType", response.sse_type)
         case ec2.EbsDefaultKmsKeyIdResponse():
             content = element("kmsKeyId", response.kms_key_id)
         case ec2.VoidResponse():
             content = element("return", "true")
+        case _:
+            content = ec2xml_lifecycle.content(response)
     return content
 
 
@@ -111,19 +115,19 @@ def _snapshot(snapshot: ec2.SnapshotDescription) -> str:
             element("snapshotId", snapshot.snapshot_id),
             element("volumeId", snapshot.volume_id),
             element("status", snapshot.state),
-            _optional("statusMessage", snapshot.state_message),
+            optional("statusMessage", snapshot.state_message),
             element("startTime", time_text(snapshot.start_time_ms)),
             element("progress", snapshot.progress),
             element("ownerId", snapshot.owner_id),
             element("volumeSize", str(snapshot.volume_size)),
             element("description", snapshot.description),
-            element("encrypted", _boolean(snapshot.encrypted)),
-            _optional("kmsKeyId", snapshot.kms_key_id),
-            _list("tagSet", map(_tag, snapshot.tags)) if snapshot.tags else "",
+            element("encrypted", boolean_text(snapshot.encrypted)),
+            optional("kmsKeyId", snapshot.kms_key_id),
+            listed("tagSet", map(_tag, snapshot.tags)) if snapshot.tags else "",
             element("storageTier", snapshot.storage_tier),
             element("transferType", snapshot.transfer_type),
-            _optional("completionTime", _optional_time(snapshot.completion_time_ms)),
-            _optional("fullSnapshotSizeInBytes", _optional_number(snapshot.full_snapshot_size_in_bytes)),
+            optional("completionTime", _optional_time(snapshot.completion_time_ms)),
+            optional("fullSnapshotSizeInBytes", _optional_number(snapshot.full_snapshot_size_in_bytes)),
         )
     )
 
@@ -131,14 +135,14 @@ def _snapshot(snapshot: ec2.SnapshotDescription) -> str:
 def _attribute(response: ec2.DescribeSnapshotAttributeResponse) -> str:
     content = element("snapshotId", response.snapshot_id)
     if response.create_volume_permissions is not None:
-        content += _list("createVolumePermission", map(_permission, response.create_volume_permissions))
+        content += listed("createVolumePermission", map(_permission, response.create_volume_permissions))
     if response.product_codes is not None:
-        content += _list("productCodes", map(_product_code, response.product_codes))
+        content += listed("productCodes", map(_product_code, response.product_codes))
     return content
 
 
 def _permission(permission: ec2.CreateVolumePermission) -> str:
-    return _optional("userId", permission.user_id) + _optional("group", permission.group)
+    return optional("userId", permission.user_id) + optional("group", permission.group)
 
 
 def _product_code(product_code: ec2.ProductCode) -> str:
@@ -160,18 +164,6 @@ def _tag_description(tag: ec2.TagDescription) -> str:
             element("value", tag.value),
         )
     )
-
-
-def _list(name: str, items: Iterable[str]) -> str:
-    return f"<{name}>{''.join(f'<item>{item}</item>' for item in items)}</{name}>"
-
-
-def _optional(name: str, text: str | None) -> str:
-    return "" if text is None else element(name, text)
-
-
-def _boolean(flag: bool) -> str:
-    return "true" if flag else "false"
 
 
 def _optional_number(number: int | None) -> str | None:

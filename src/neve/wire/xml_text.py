@@ -5,6 +5,7 @@ an answer no client can parse.
 """
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -19,6 +20,21 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 def element(name: str, text: str) -> str:
     """Return an element that holds nothing but text."""
     return f"<{name}>{_UNCARRIED.sub(chr(0xFFFD), text).translate(_ESCAPES)}</{name}>"
+
+
+def optional(name: str, text: str | None) -> str:
+    """Return an element, or nothing if there is nothing to say."""
+    return "" if text is None else element(name, text)
+
+
+def listed(name: str, items: Iterable[str]) -> str:
+    """Return a list as EC2 has them: each item's content in an `item` of its own."""
+    return f"<{name}>{''.join(f'<item>{item}</item>' for item in items)}</{name}>"
+
+
+def boolean_text(flag: bool) -> str:
+    """Return a flag's text."""
+    return "true" if flag else "false"
 
 
 def time_text(time_ms: int) -> str:
