@@ -4,6 +4,9 @@
 
 One round: writers at work on a few pending snapshots, old and new ─▶ SIGKILL ─▶ start ─▶ some of the snapshots
 completed as a client would, now and then with one more SIGKILL on top of the completion ─▶ read back whole.
+
+The encrypted campaign rotates its KMS key while the writers are at work, so that its data keys are renewed beside
+puts, at the next start or when that is killed in between, and blocks of all generations share their chunks.
 """
 
 import os
@@ -45,22 +48,30 @@ class Tally:
     changed: list[str] = field(default_factory=list)
     starts_needing_help: int = 0
     slowest_start_s: float = 0
+    rotations: int = 0
 
     def __str__(self) -> str:
         return (
             f"{self.kills} kills under {WRITERS} writers and {self.kills_while_sealing} while sealing, "
             f"{self.acknowledged} puts acknowledged ({self.acknowledged / self.load_s:.0f}/s), "
             f"{self.completed} snapshots completed; lost {len(self.lost)}, changed {len(self.changed)}, "
-            f"starts that needed help {self.starts_needing_help} (slowest {self.slowest_start_s:.1f} s)"
+            f"starts that needed help {self.starts_needing_help} (slowest {self.slowest_start_s:.1f} s), "
+            f"{self.rotations} rotations"
         )
 
 
 class Campaign:
     """One store, and everything its clients know of it."""
 
-    def __init__(self, server: ServerProcess, chance: Random) -> None:
+    def __init__(self, server: ServerProcess, chance: Random, *, encrypted: bool) -> None:
         self._server = server
         self._chance = chance
+        self._encryption: dict[str, Any] = {}
+        self._key_id = ""
+        if encrypted:
+            key = server.client("kms").create_key()["KeyMetadata"]
+            self._key_id = key["KeyId"]
+            self._encryption = {"Encrypted": True, "KmsKeyArn": key["Arn"]}
         self._pending: list[Writing] = []
         self._completed: dict[str, Digests] = {}
         self.tally = Tally()
@@ -111,12 +122,12 @@ class Campaign:
 
     def _begun(self) -> Writing:
         """Start a snapshot, half of the time on a completed one."""
-        parent: dict[str, str] = {}
+        basis = self._encryption
         inherited: Digests = {}
         if self._completed and self._chance.random() < 0.5:
             snapshot_id, inherited = self._chance.choice(list(self._completed.items()))
-            parent = {"ParentSnapshotId": snapshot_id}
-        started = self._server.client("ebs").start_snapshot(VolumeSize=1, **parent)
+            basis = {"ParentSnapshotId": snapshot_id}
+        started = self._server.client("ebs").start_snapshot(VolumeSize=1, **basis)
         return Writing(started["SnapshotId"], inherited)
 
     def _kill_under_load(self) -> None:
@@ -124,11 +135,17 @@ class Campaign:
         started = time.monotonic()
         load.start()
         load.wait_acknowledged(self._chance.randrange(1, INDEXES_MAX))
+        self._rotate_now_and_then()
         # An acknowledgement comes at the end of a commit: the kill may come at any point of the next ones.
         _pause(self._chance.uniform(0, 0.05))
         self.tally.acknowledged += load.kill()
         self.tally.load_s += time.monotonic() - started
         self.tally.kills += 1
+
+    def _rotate_now_and_then(self) -> None:
+        if self._key_id and self._chance.random() < 0.7:
+            self._server.client("kms").rotate_key_on_demand(KeyId=self._key_id)
+            self.tally.rotations += 1
 
     def _start(self) -> None:
         """Start the server on what the kill left. Once more, should it need that: it counts."""
@@ -172,10 +189,11 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(120 + 60 * KILLS)
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
 def test_nothing_acknowledged_is_lost_by_kills_under_load(
-    server: ServerProcess, capsys: pytest.CaptureFixture[str]
+    server: ServerProcess, capsys: pytest.CaptureFixture[str], encrypted: bool
 ) -> None:
-    campaign = Campaign(server, Random(SEED))
+    campaign = Campaign(server, Random(SEED), encrypted=encrypted)
     for number in range(KILLS):
         campaign.round()
         if number % 10 == 9:
@@ -184,6 +202,7 @@ def test_nothing_acknowledged_is_lost_by_kills_under_load(
     tally = campaign.tally
     _say(capsys, f"seed {SEED}: {tally}")
     assert (tally.lost, tally.changed, tally.starts_needing_help) == ([], [], 0)
+    assert [event["error"] for event in server.events("background work failed")] == []
 
 
 def _say(capsys: pytest.CaptureFixture[str], text: str) -> None:
