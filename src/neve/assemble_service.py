@@ -20,6 +20,7 @@ from neve.operations.context import Context, Quotas
 from neve.processors import Processors
 from neve.server.administration.service import Administered, Administration
 from neve.server.background import Background, Rhythm, SealingQueue, works
+from neve.server.copy_queue import CopyQueue
 from neve.server.credentials import Credentials
 from neve.server.key_upkeep import key_works
 from neve.server.pipeline import Pipeline, Rules
@@ -27,6 +28,7 @@ from neve.settings import Settings
 from neve.storage.chunk_codec import ChunkCodec
 from neve.storage.chunk_store import ChunkStore
 from neve.storage.committer import Committer
+from neve.storage.copying import Copier
 from neve.storage.data_keys import DataKeys
 from neve.storage.domains import Domains
 from neve.storage.sealing import Sealer
@@ -90,6 +92,7 @@ class _Storage:
     committer: Committer
     chunks: ChunkStore
     sealer: Sealer
+    copier: Copier
 
 
 def build_service(on: Foundation) -> Service:
@@ -153,7 +156,23 @@ def _storage(on: Foundation, processors: Processors) -> _Storage:
         clock=on.clock,
         limits=on.limits,
     )
-    return _Storage(data_keys=data_keys, domains=domains, committer=committer, chunks=chunks, sealer=sealer)
+    copier = Copier(
+        metadata=on.metadata,
+        committer=committer,
+        chunks=chunks,
+        domains=domains,
+        clock=on.clock,
+        limits=on.limits,
+        processors=processors,
+    )
+    return _Storage(
+        data_keys=data_keys,
+        domains=domains,
+        committer=committer,
+        chunks=chunks,
+        sealer=sealer,
+        copier=copier,
+    )
 
 
 def _background(on: Foundation, storage: _Storage) -> Background:
@@ -177,7 +196,15 @@ def _background(on: Foundation, storage: _Storage) -> Background:
         clock=on.clock,
         report=on.report,
     )
-    return Background([*of_snapshots, *of_keys], on.report)
+    copies = CopyQueue(
+        metadata=on.metadata,
+        copier=storage.copier,
+        clock=on.clock,
+        report=on.report,
+        on_copied=lambda: background.wake(),  # noqa: PLW0108 - there is one when this is called, and none yet
+    )
+    background = Background([*of_snapshots, copies.work(), *of_keys], on.report)
+    return background
 
 
 def _context(on: Foundation, storage: _Storage, background: Background) -> Context:

@@ -140,6 +140,31 @@ class SnapshotSealed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotCopied(Event):
+    """A copy has all its blocks; its block map is made next, which `snapshot sealed` tells the end of."""
+
+    name = "snapshot copied"
+
+    snapshot_id: str
+    source_id: str
+    principal: str
+    copied_blocks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyFailed(Event):
+    """A copy is in error: what it was asked of is not to be had, or was lost while it was copied."""
+
+    name = "copy failed"
+
+    snapshot_id: str
+    source_id: str
+    principal: str
+    state_message: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotsTimedOut(Event):
     """Pending snapshots whose Timeout had passed are in error now."""
 

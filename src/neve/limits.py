@@ -68,6 +68,11 @@ class Limits:
     describe_text_chars_max: int = 1 * MIB
     """Text of descriptions and tags after which a page ends early: a thousand snapshots with fifty long tags have
     forty times as much, and answers that nobody reads stay in memory until their deadline."""
+    lock_days_max: int = 36_500
+    lock_cool_off_hours_max: int = 72
+    """Contract 9.9."""
+    bin_rules_max: int = 50
+    """Of one account: the Recycle Bin's quota of retention rules in a region."""
     client_token_age_s_min: int = 24 * 3600
     """Choice 1."""
 
@@ -83,8 +88,9 @@ class Limits:
     """Block rows and new nodes a completion holds in memory at once."""
     copy_slice_blocks: int = 128
     """Blocks a copy writes before it is written down that they are copied: done once more, at most, after a kill."""
-    copy_blocks_at_once: int = 16
-    """Blocks of a copy on their way at once, so that one sync is for many: 32 MiB in memory, as read and as sealed."""
+    copy_blocks_at_once: int = 8
+    """Blocks of a copy on their way at once, so that one sync is for several: 16 MiB in memory, as read and as sealed.
+    More would be faster, and have requests wait for processors."""
     node_cache_bytes: int = 32 * MIB
     """Opened block-map nodes kept for readers."""
 

@@ -23,6 +23,6 @@ _COPIED_PERCENT_MAX: Final = 99
 
 def copied_percent(copied_count: int, block_count: int) -> int:
     """Return how much of a copy under way is done, rounded down."""
-    if block_count == 0:
+    if copied_count == block_count:
         return _COPIED_PERCENT_MAX
     return min(_COPIED_PERCENT_MAX, 100 * copied_count // block_count)

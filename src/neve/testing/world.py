@@ -31,6 +31,7 @@ from neve.processors import Processors
 from neve.storage.chunk_codec import ChunkCodec
 from neve.storage.chunk_store import ChunkStore
 from neve.storage.committer import Committer
+from neve.storage.copying import Copier
 from neve.storage.data_keys import DataKeys
 from neve.storage.domains import Domains
 from neve.storage.sealing import Sealer
@@ -126,6 +127,15 @@ class World:
             domains=domains,
             clock=self.clock,
             limits=self.limits,
+        )
+        self.copier = Copier(
+            metadata=self.metadata,
+            committer=self.committer,
+            chunks=chunks,
+            domains=domains,
+            clock=self.clock,
+            limits=self.limits,
+            processors=processors,
         )
         self.context = Context(
             region=REGION,
@@ -225,6 +235,13 @@ class World:
         while waiting := self.metadata.sealing(limit=16):
             for snapshot in waiting:
                 self.sealer.seal(snapshot)
+
+    def copy_all(self) -> None:
+        """Take every copy to its end: completed, or in error."""
+        while copies := self.metadata.lifecycle.copies(after=None, limit=16):
+            for copy in copies:
+                self.copier.advance(copy)
+        self.seal()
 
     def delete(self, snapshot_id: str) -> None:
         """Delete a snapshot."""

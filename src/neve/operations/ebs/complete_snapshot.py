@@ -8,7 +8,7 @@ import binascii
 
 from neve.domain.blocks import Digest
 from neve.domain.identities import SnapshotId
-from neve.domain.snapshots import API_STATUS, CompletionClaim, State
+from neve.domain.snapshots import API_STATUS, CompletionClaim, Origin, State
 from neve.errors import SnapshotNotFound
 from neve.messages.ebs import CompleteSnapshotRequest, CompleteSnapshotResponse
 from neve.operations.context import Caller, Context
@@ -32,10 +32,12 @@ def complete_snapshot(
     aggregate = _claimed_aggregate(request)
     snapshot_id = SnapshotId(request.snapshot_id)
     try:
+        record = ctx.metadata.snapshot(caller.account_id, snapshot_id)
+        if record.origin is Origin.COPY:
+            raise SnapshotNotFound(snapshot_id)
         if aggregate:
             # Of few blocks an aggregate tells as much as their digests: it is stored as they are.
-            domain_key = ctx.metadata.snapshot(caller.account_id, snapshot_id).domain_key
-            aggregate = ctx.domains.by_key(domain_key).mask(aggregate)
+            aggregate = ctx.domains.by_key(record.domain_key).mask(aggregate)
         claim = CompletionClaim(changed_blocks_count=request.changed_blocks_count, aggregate=aggregate)
         snapshot = ctx.metadata.accept_completion(
             caller.account_id, snapshot_id, claim, now_ms=ctx.clock.now_ms()

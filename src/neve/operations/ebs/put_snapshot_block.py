@@ -7,7 +7,7 @@ body costs little, and once more in the transaction that writes the row, so that
 
 from neve.domain.blocks import BlockIndex, checksum_b64, digest
 from neve.domain.identities import SnapshotId
-from neve.domain.snapshots import Snapshot, State, observed
+from neve.domain.snapshots import Origin, Snapshot, State, observed
 from neve.errors import CommonError, SnapshotNotFound, SnapshotSealed, ValidationError, ValidationReason
 from neve.messages.ebs import PutSnapshotBlockRequest, PutSnapshotBlockResponse
 from neve.operations.context import Caller, Context
@@ -70,6 +70,8 @@ def put_snapshot_block(
 def _writable_snapshot(ctx: Context, caller: Caller, request: PutSnapshotBlockRequest) -> Snapshot:
     record = ctx.metadata.snapshot(caller.account_id, SnapshotId(request.snapshot_id))
     snapshot = observed(record, ctx.clock.now_ms())
+    if snapshot.origin is Origin.COPY:
+        raise SnapshotNotFound(request.snapshot_id)
     if snapshot.state in {State.SEALING, State.COMPLETED}:
         raise SnapshotSealed(request.snapshot_id)
     if snapshot.state is not State.PENDING:

@@ -26,6 +26,7 @@ from neve.errors import Ec2Error, KmsError, SnapshotNotFound
 from neve.operations.context import Caller, Context
 from neve.operations.key_permission import described_key, require_key_permission
 from neve.operations.kms.access import USING, named_key
+from neve.operations.visibility import Sight
 from neve.stores.keys.contract import KeyDescription
 from neve.stores.keys.key_arns import check_usable
 
@@ -59,9 +60,7 @@ def decide(
         KeyProviderUnavailable: nobody can say what the caller may do.
     """
     try:
-        source = observed(
-            ctx.metadata.visible_snapshot(caller.account_id, source_id).snapshot, ctx.clock.now_ms()
-        )
+        source = observed(Sight(ctx, caller.account_id).snapshot(source_id).snapshot, ctx.clock.now_ms())
     except SnapshotNotFound:
         return Decision(refusal=MESSAGE_SOURCE_NOT_FOUND)
     if source.state is not State.COMPLETED:
