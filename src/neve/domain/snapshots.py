@@ -27,6 +27,12 @@ MESSAGE_COUNT: Final = "Changed blocks count mismatch for snapshot"
 """Contract 3.1: the texts seen through EC2."""
 
 
+NO_VOLUME: Final = "vol-ffffffff"
+"""What a snapshot shows as its volume that was made of blocks or of another snapshot (contract 9.3)."""
+NO_TIMEOUT_MINUTES: Final = 1_000_000_000_000
+"""Timeout of a snapshot that waits for no client, which is a copy: its deadline is some two million years away."""
+
+
 class Origin(StrEnum):
     """What a snapshot is made of. The words are stored."""
 
@@ -107,7 +113,10 @@ class Snapshot:
 
     @property
     def deadline_ms(self) -> int:
-        """When a pending snapshot times out if no block arrives (contract 3.7)."""
+        """When a pending snapshot times out if no block arrives (contract 3.7).
+
+        It never passes for one with `NO_TIMEOUT_MINUTES`; there it is a number to compare with, and no date.
+        """
         return self.last_write_ms + self.timeout_minutes * 60_000
 
 

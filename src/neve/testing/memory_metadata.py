@@ -14,6 +14,7 @@ from neve.domain.blocks import ZERO_CHUNK_ID, BlockIndex, ChunkId
 from neve.domain.identities import AccessKey, Account, AccountId, Domain, DomainKey, SnapshotId
 from neve.domain.snapshots import (
     CompletionClaim,
+    Origin,
     Sealed,
     Snapshot,
     SnapshotKey,
@@ -53,6 +54,7 @@ from neve.stores.metadata.contract import (
 )
 from neve.testing.memory_identities import MemoryIdentityRecords
 from neve.testing.memory_key_records import MemoryKeyRecords
+from neve.testing.memory_lifecycle import MemoryLifecycleRecords
 from neve.testing.memory_sharing import MemorySharing
 
 ChunkName = tuple[DomainKey, ChunkId]
@@ -97,6 +99,15 @@ class MemoryMetadataStore:
         self._blocks: dict[SnapshotKey, dict[BlockIndex, BlockRow]] = {}
         self._holds: dict[SnapshotKey, set[ChunkName]] = {}
         self._keys = MemoryKeyRecords(self._alone, accounts=self._accounts, domains=self._domains)
+        self._lifecycle = MemoryLifecycleRecords(
+            alone=self._alone,
+            accounts=self._accounts,
+            domains=self._domains,
+            snapshots=self._snapshots,
+            blocks=self._blocks,
+            sharing=self._sharing,
+            add=self._add,
+        )
 
     @property
     def identities(self) -> MemoryIdentityRecords:
@@ -112,6 +123,10 @@ class MemoryMetadataStore:
     @property
     def keys(self) -> MemoryKeyRecords:
         return self._keys
+
+    @property
+    def lifecycle(self) -> MemoryLifecycleRecords:
+        return self._lifecycle
 
     # --- accounts, keys, domains
 
@@ -182,13 +197,16 @@ class MemoryMetadataStore:
             if check.replayed is not None:
                 return check.replayed
             snapshot = self._started(start, check.parent)
-            self._snapshots[snapshot.key] = replace(snapshot, tags=_in_order(snapshot.tags))
-            self._blocks[snapshot.key] = {}
-            self._holds[snapshot.key] = set()
+            self._add(replace(snapshot, tags=_in_order(snapshot.tags)))
             if start.client_token is not None:
                 token = _Token(start.fingerprint, snapshot, start.now_ms)
                 self._tokens[start.account_id, start.client_token] = token
             return Started(snapshot=snapshot, replayed=False)
+
+    def _add(self, snapshot: Snapshot) -> None:
+        self._snapshots[snapshot.key] = snapshot
+        self._blocks[snapshot.key] = {}
+        self._holds[snapshot.key] = set()
 
     def _checked(self, start: SnapshotStart) -> StartCheck:
         token_name = (start.account_id, start.client_token or "")
@@ -213,7 +231,8 @@ class MemoryMetadataStore:
 
     def _check_quotas(self, start: SnapshotStart) -> None:
         there = [each for each in self._of_account(start.account_id) if each.state is not State.DELETED]
-        pending = [each for each in there if observed(each, start.now_ms).state is State.PENDING]
+        waiting = [each for each in there if each.origin is Origin.DIRECT]
+        pending = [each for each in waiting if observed(each, start.now_ms).state is State.PENDING]
         if start.pending_max and len(pending) >= start.pending_max:
             raise PendingLimitReached
         if start.snapshots_max and len(there) >= start.snapshots_max:
@@ -256,13 +275,15 @@ class MemoryMetadataStore:
             return self._find(account_id, snapshot_id)
 
     def snapshots(
-        self, account_id: AccountId, *, after: SnapshotKey | None, limit: int
+        self, account_id: AccountId, *, after: SnapshotKey | None, limit: int, tag_key: str | None = None
     ) -> Sequence[Snapshot]:
         with self._alone():
             there = [
                 each
                 for each in self._of_account(account_id)
-                if each.state is not State.DELETED and (after is None or each.key > after)
+                if each.state not in {State.RECYCLED, State.DELETED}
+                and (after is None or each.key > after)
+                and (tag_key is None or tag_key in each.tags)
             ]
             return there[:limit]
 
@@ -271,10 +292,15 @@ class MemoryMetadataStore:
     ) -> Snapshot:
         with self._alone():
             found = self._find(account_id, snapshot_id)
+            if found.origin is Origin.COPY:
+                raise SnapshotNotFound(snapshot_id)
             if found.state is State.PENDING:
                 seen = observed(found, now_ms)
                 accepted = replace(found, state=State.SEALING, claim=claim)
-                self._snapshots[found.key] = accepted if seen.state is State.PENDING else seen
+                if seen.state is State.PENDING:
+                    self._snapshots[found.key] = accepted
+                else:
+                    self._fail(seen)
             return self._snapshots[found.key]
 
     def sealing(self, *, limit: int) -> Sequence[Snapshot]:
@@ -305,15 +331,24 @@ class MemoryMetadataStore:
         found = self._snapshots.get(key)
         if found is None or found.state is not State.SEALING:
             return False
-        self._snapshots[key] = leave(found)
+        left = leave(found)
+        if left.state is State.ERROR:
+            self._fail(left)
+        else:
+            self._snapshots[key] = left
         return True
 
     def expire(self, *, now_ms: int, limit: int) -> Sequence[SnapshotId]:
         with self._alone():
             seen = [observed(each, now_ms) for each in self._snapshots.values()]
             overdue = [each for each in seen if each != self._snapshots[each.key]][:limit]
-            self._snapshots.update((each.key, each) for each in overdue)
+            for each in overdue:
+                self._fail(each)
             return [each.snapshot_id for each in overdue]
+
+    def _fail(self, failed: Snapshot) -> None:
+        self._snapshots[failed.key] = failed
+        self._lifecycle.drop_lock(failed.key)
 
     def reap(self, *, limit: int) -> int:
         with self._alone():
@@ -334,12 +369,9 @@ class MemoryMetadataStore:
             return False
         return snapshot.state not in {State.ERROR, State.DELETED} or snapshot.completed_ms is not None
 
-    def delete_snapshot(self, account_id: AccountId, snapshot_id: SnapshotId, *, now_ms: int) -> None:
-        del now_ms  # a durable store notes when; nothing shows it
+    def delete_snapshot(self, account_id: AccountId, snapshot_id: SnapshotId, *, now_ms: int) -> int | None:
         with self._alone():
-            found = self._find(account_id, snapshot_id)
-            self._snapshots[found.key] = replace(found, state=State.DELETED, tags={})
-            self._sharing.forget(found)
+            return self._lifecycle.delete(account_id, snapshot_id, now_ms)
 
     def forget_client_tokens(self, *, used_before_ms: int, limit: int) -> int:
         with self._alone():
@@ -354,10 +386,7 @@ class MemoryMetadataStore:
             return len(old[:limit])
 
     def _find(self, account_id: AccountId, snapshot_id: SnapshotId) -> Snapshot:
-        for each in self._of_account(account_id):
-            if each.snapshot_id == snapshot_id and each.state is not State.DELETED:
-                return each
-        raise SnapshotNotFound(snapshot_id)
+        return self._lifecycle.find(account_id, snapshot_id)
 
     def _of_account(self, account_id: AccountId) -> Sequence[Snapshot]:
         return [each for each in self._snapshots.values() if each.account_id == account_id]
@@ -366,17 +395,21 @@ class MemoryMetadataStore:
 
     def visible_snapshot(self, account_id: AccountId, snapshot_id: SnapshotId) -> VisibleSnapshot:
         with self._alone():
-            for seen in self._sharing.seen_by(account_id, self._snapshots.values()):
-                if seen.snapshot.snapshot_id == snapshot_id:
-                    return seen
-            raise SnapshotNotFound(snapshot_id)
+            return self._see(account_id, snapshot_id)
+
+    def _see(self, account_id: AccountId, snapshot_id: SnapshotId) -> VisibleSnapshot:
+        for seen in self._sharing.seen_by(account_id, self._snapshots.values()):
+            if seen.snapshot.snapshot_id == snapshot_id:
+                return seen
+        raise SnapshotNotFound(snapshot_id)
 
     def visible_snapshots(
-        self, account_id: AccountId, *, after: SnapshotKey | None, limit: int
+        self, account_id: AccountId, *, after: SnapshotKey | None, limit: int, tag_key: str | None = None
     ) -> Sequence[VisibleSnapshot]:
         with self._alone():
             later = [each for each in self._snapshots.values() if after is None or each.key > after]
-            return self._sharing.seen_by(account_id, later)[:limit]
+            seen = self._sharing.seen_by(account_id, later)
+            return [each for each in seen if tag_key is None or tag_key in each.snapshot.tags][:limit]
 
     def modify_permissions(
         self,
@@ -404,23 +437,32 @@ class MemoryMetadataStore:
         tags_max: int,
     ) -> None:
         with self._alone():
-            found = [self._find(account_id, snapshot_id) for snapshot_id in snapshot_ids]
+            found = [self._see(account_id, snapshot_id).snapshot for snapshot_id in snapshot_ids]
             tagged = [replace(each, tags=_in_order({**each.tags, **tags})) for each in found]
             for each in tagged:
                 if len(each.tags) > tags_max:
                     raise TagLimitReached(each.snapshot_id)
-            self._snapshots.update((each.key, each) for each in tagged)
+            self._put_tags(account_id, tagged)
 
     def remove_tags(
         self, account_id: AccountId, snapshot_ids: Collection[SnapshotId], removals: Collection[TagRemoval]
     ) -> None:
         with self._alone():
-            for each in [self._find(account_id, snapshot_id) for snapshot_id in snapshot_ids]:
+            tagged = []
+            for each in [self._see(account_id, snapshot_id).snapshot for snapshot_id in snapshot_ids]:
                 tags = dict(each.tags) if removals else {}
                 for removal in removals:
                     if removal.value in {None, tags.get(removal.key)}:
                         tags.pop(removal.key, None)
-                self._snapshots[each.key] = replace(each, tags=tags)
+                tagged.append(replace(each, tags=tags))
+            self._put_tags(account_id, tagged)
+
+    def _put_tags(self, account_id: AccountId, tagged: Sequence[Snapshot]) -> None:
+        for each in tagged:
+            if each.account_id == account_id:
+                self._snapshots[each.key] = each
+            else:
+                self._sharing.put_guest_tags(each, account_id, each.tags)
 
     # --- blocks, chunks, segments
 
@@ -478,7 +520,7 @@ class MemoryMetadataStore:
     ) -> WriteOutcome:
         found = self._snapshots.get(entry.snapshot_key)
         state = State.DELETED if found is None else observed(found, now_ms).state
-        if found is None or state in {State.ERROR, State.DELETED}:
+        if found is None or state in {State.ERROR, State.RECYCLED, State.DELETED}:
             return WriteOutcome.SNAPSHOT_NOT_FOUND
         if found.domain_key != entry.domain_key:
             raise InvariantError("a snapshot refers to chunks of its own domain")

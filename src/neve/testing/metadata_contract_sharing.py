@@ -189,7 +189,6 @@ class PermissionsContract:
         for call in (
             lambda: scene.store.snapshot(OTHER_ACCOUNT, name),
             lambda: scene.store.delete_snapshot(OTHER_ACCOUNT, name, now_ms=scene.now_ms),
-            lambda: scene.store.put_tags(OTHER_ACCOUNT, [name], {"k": "v"}, tags_max=50),
             lambda: scene.start(account_id=OTHER_ACCOUNT, domain_key=scene.other_domain_key, parent_id=name),
         ):
             with pytest.raises(SnapshotNotFound):

@@ -45,11 +45,14 @@ class CopyStart:
     source_id: SnapshotId
     description: str | None
     encrypted: bool
-    """Whether it was asked to be encrypted, by the request or by the account's default."""
+    """Whether it is to be encrypted: by the request, the account's default, or because its source is."""
     kms_key: str
-    """The key that was named, as it was; empty for the account's default."""
+    """The ARN of the key it is to be encrypted with; empty if it is not to be."""
+    refusal: str
+    """What it is to fail with. What the caller may do with source and keys is decided when it is known who asks, and
+    recorded in the same moment; empty if nothing stands against it."""
     principal_arn: str
-    """Who asked: what they may do with keys was decided then."""
+    """Who asked."""
     tags: Mapping[str, str]
     now_ms: int
     copies_max: int
@@ -65,6 +68,8 @@ class Copy:
     source_id: SnapshotId
     encrypted: bool
     kms_key: str
+    refusal: str
+    principal_arn: str
     source_domain_key: DomainKey | None
     """None until it is resolved, as the next ones."""
     source_root: ChunkId | None

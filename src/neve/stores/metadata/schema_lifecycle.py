@@ -1,6 +1,6 @@
 """The tables of migration step 3: locks, the recycle bin, copies, and each account's own tags.
 
-    snapshot ◀── snapshot_lock, snapshot_bin, snapshot_copy       account ◀── bin_rule
+    snapshot ◀── snapshot_lock, snapshot_bin, snapshot_copy, guest_tag       account ◀── bin_rule
 
 A released step never changes; see `schema` for the house rules.
 """
@@ -11,6 +11,12 @@ from neve.stores.metadata.schema import Dialect, spell
 
 # origin  neve.domain.snapshots.Origin: made of blocks by a client, or a copy, which takes none from clients.
 SNAPSHOT_ORIGIN = "ALTER TABLE snapshot ADD COLUMN origin TEXT NOT NULL DEFAULT 'direct'"
+
+# recycled  1 for a snapshot in the recycle bin, whose state then is `recycled` while the column `state` says
+#           `completed`: step 1 holds that column to the words it knew, and not every database can take such a
+#           condition back from a table that others refer to. Who looks for snapshots says `recycled = 0` wherever
+#           they say `state <> 'deleted'`.
+SNAPSHOT_RECYCLED = "ALTER TABLE snapshot ADD COLUMN recycled {integer} NOT NULL DEFAULT 0"
 
 # mode           neve.domain.locks.LockMode
 # duration_days, expires_ms
@@ -29,7 +35,8 @@ CREATE TABLE snapshot_lock (
 """
 SNAPSHOT_LOCK_BY_ACCOUNT = "CREATE INDEX snapshot_lock_by_account ON snapshot_lock (account_id, snapshot_key)"
 
-# A snapshot in the bin has the state `recycled` and a row here. Its block map is needed as if it were completed.
+# A snapshot in the bin is `recycled` and has a row here. Its block map is needed as if it were completed.
+# exits_ms  From then on it cannot be restored and goes for good.
 SNAPSHOT_BIN = """
 CREATE TABLE snapshot_bin (
     snapshot_key {integer} NOT NULL PRIMARY KEY REFERENCES snapshot,
@@ -58,6 +65,9 @@ CREATE TABLE bin_rule (
 """
 
 # A row stays for as long as its copy is pending.
+# source_id    As it was asked for: it may name nothing.
+# encrypted, kms_key, refusal, principal_arn
+#              What was decided when it was asked for, and who asked: refusal is what it is to fail with, or empty.
 # source_domain_key, source_root, source_block_count
 #              What is copied, once that is known. Collection marks from it too: the source may be deleted meanwhile.
 # next_index   Blocks below it are copied; copied_count of them.
@@ -67,6 +77,8 @@ CREATE TABLE snapshot_copy (
     source_id          TEXT NOT NULL,
     encrypted          {integer} NOT NULL,
     kms_key            TEXT NOT NULL,
+    refusal            TEXT NOT NULL,
+    principal_arn      TEXT NOT NULL,
     source_domain_key  {integer} REFERENCES domain,
     source_root        {content},
     source_block_count {integer} NOT NULL,
@@ -85,8 +97,9 @@ CREATE TABLE guest_tag (
     PRIMARY KEY (snapshot_key, account_id, tag_key)
 ) {clustered_table}
 """
-# `tag:<key>` filters: which snapshots have a tag, without looking at those that do not.
-TAG_BY_KEY = "CREATE INDEX tag_by_key ON tag (tag_key, tag_value, snapshot_key)"
+# Tag filters: which snapshots have a tag, in the order of pages, without looking at those that do not.
+TAG_BY_KEY = "CREATE INDEX tag_by_key ON tag (tag_key, snapshot_key)"
+GUEST_TAG_BY_KEY = "CREATE INDEX guest_tag_by_key ON guest_tag (account_id, tag_key, snapshot_key)"
 
 # What public sharing is allowed (contract 9.10).
 SETTINGS_PUBLIC_ACCESS = (
@@ -95,6 +108,7 @@ SETTINGS_PUBLIC_ACCESS = (
 
 _IN_ORDER = (
     SNAPSHOT_ORIGIN,
+    SNAPSHOT_RECYCLED,
     SNAPSHOT_LOCK,
     SNAPSHOT_LOCK_BY_ACCOUNT,
     SNAPSHOT_BIN,
@@ -104,6 +118,7 @@ _IN_ORDER = (
     SNAPSHOT_COPY,
     GUEST_TAG,
     TAG_BY_KEY,
+    GUEST_TAG_BY_KEY,
     SETTINGS_PUBLIC_ACCESS,
 )
 

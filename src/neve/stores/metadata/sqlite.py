@@ -29,7 +29,16 @@ from neve.stores.metadata.contract import (
     TagRemoval,
     VisibleSnapshot,
 )
-from neve.stores.metadata.records import accounts, publishing, reading, sharing, snapshots, starting, tagging
+from neve.stores.metadata.records import (
+    accounts,
+    publishing,
+    reading,
+    recycling,
+    sharing,
+    snapshots,
+    starting,
+    tagging,
+)
 from neve.stores.metadata.schema import SQLITE
 from neve.stores.metadata.sqlite_database import (
     APPLICATION_ID,
@@ -40,6 +49,7 @@ from neve.stores.metadata.sqlite_database import (
 )
 from neve.stores.metadata.sqlite_identities import SqliteIdentityRecords
 from neve.stores.metadata.sqlite_keys import SqliteKeyRecords
+from neve.stores.metadata.sqlite_lifecycle import SqliteLifecycleRecords
 
 
 class SqliteMetadataStore:
@@ -50,6 +60,7 @@ class SqliteMetadataStore:
         self._database = database
         self._keys = SqliteKeyRecords(database)
         self._identities = SqliteIdentityRecords(database)
+        self._lifecycle = SqliteLifecycleRecords(database)
 
     @property
     def identities(self) -> SqliteIdentityRecords:
@@ -126,6 +137,10 @@ class SqliteMetadataStore:
     def keys(self) -> SqliteKeyRecords:
         return self._keys
 
+    @property
+    def lifecycle(self) -> SqliteLifecycleRecords:
+        return self._lifecycle
+
     # --- accounts, keys, domains
 
     def create_account(self, account: Account) -> None:
@@ -179,10 +194,10 @@ class SqliteMetadataStore:
             return snapshots.snapshot(session, account_id, snapshot_id)
 
     def snapshots(
-        self, account_id: AccountId, *, after: SnapshotKey | None, limit: int
+        self, account_id: AccountId, *, after: SnapshotKey | None, limit: int, tag_key: str | None = None
     ) -> Sequence[Snapshot]:
         with self._database.reading() as session:
-            return snapshots.snapshots(session, account_id, after=after, limit=limit)
+            return snapshots.snapshots(session, account_id, after=after, limit=limit, tag_key=tag_key)
 
     def accept_completion(
         self, account_id: AccountId, snapshot_id: SnapshotId, claim: CompletionClaim, *, now_ms: int
@@ -210,9 +225,9 @@ class SqliteMetadataStore:
         with self._database.writing() as session:
             return snapshots.reap(session, limit=limit)
 
-    def delete_snapshot(self, account_id: AccountId, snapshot_id: SnapshotId, *, now_ms: int) -> None:
+    def delete_snapshot(self, account_id: AccountId, snapshot_id: SnapshotId, *, now_ms: int) -> int | None:
         with self._database.writing() as session:
-            snapshots.delete_snapshot(session, account_id, snapshot_id, now_ms=now_ms)
+            return recycling.delete_snapshot(session, account_id, snapshot_id, now_ms=now_ms)
 
     def forget_client_tokens(self, *, used_before_ms: int, limit: int) -> int:
         with self._database.writing() as session:
@@ -225,10 +240,10 @@ class SqliteMetadataStore:
             return sharing.visible_snapshot(session, account_id, snapshot_id)
 
     def visible_snapshots(
-        self, account_id: AccountId, *, after: SnapshotKey | None, limit: int
+        self, account_id: AccountId, *, after: SnapshotKey | None, limit: int, tag_key: str | None = None
     ) -> Sequence[VisibleSnapshot]:
         with self._database.reading() as session:
-            return sharing.visible_snapshots(session, account_id, after=after, limit=limit)
+            return sharing.visible_snapshots(session, account_id, after=after, limit=limit, tag_key=tag_key)
 
     def modify_permissions(
         self,

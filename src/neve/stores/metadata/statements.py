@@ -16,7 +16,9 @@ STEPS_TAKEN = "SELECT max(step) FROM migration"
 ADD_STEP = "INSERT INTO migration (step, title) VALUES (?, ?)"
 
 COUNT_ACCOUNTS = "SELECT count(*) FROM account"
-COUNT_SNAPSHOTS = "SELECT state, count(*) FROM snapshot GROUP BY state"
+COUNT_SNAPSHOTS = """
+SELECT CASE WHEN recycled = 1 THEN 'recycled' ELSE state END AS standing, count(*) FROM snapshot GROUP BY standing
+"""
 COUNT_SEGMENTS = "SELECT state, count(*) FROM segment GROUP BY state"
 COUNT_BLOCKS = "SELECT count(*) FROM block"
 COUNT_HOLDS = "SELECT count(*) FROM hold"
@@ -57,14 +59,16 @@ DOMAINS = "SELECT domain_key, uid, account_id, kms_key_arn, sealed_id_key FROM d
 # --- snapshots
 
 _SNAPSHOT = """
-SELECT snapshot_key, snapshot_id, account_id, domain_key, lineage_id, parent_id, state, state_message,
-       volume_gib, description, timeout_minutes, started_ms, last_write_ms, completed_ms,
-       base_root, base_block_count, root, block_count, claim_count, claim_aggregate
+SELECT snapshot_key, snapshot_id, account_id, domain_key, lineage_id, parent_id,
+       CASE WHEN recycled = 1 THEN 'recycled' ELSE state END AS state, state_message, volume_gib, description, timeout_minutes, started_ms, last_write_ms, completed_ms,
+       base_root, base_block_count, root, block_count, claim_count, claim_aggregate, origin
 FROM snapshot
 """
 """The columns that `records.snapshots.snapshot_from` reads, in its order."""
 
-SNAPSHOT_BY_ID = f"{_SNAPSHOT} WHERE snapshot_id = ? AND account_id = ? AND state <> 'deleted'"
+SNAPSHOT_BY_ID = f"""
+{_SNAPSHOT} WHERE snapshot_id = ? AND account_id = ? AND state <> 'deleted' AND recycled = 0
+"""
 SNAPSHOT_WITH_TAGS = f"""
 SELECT found.*, tag_key, tag_value FROM ({SNAPSHOT_BY_ID}) AS found
 LEFT JOIN tag ON tag.snapshot_key = found.snapshot_key ORDER BY tag_key
@@ -72,19 +76,31 @@ LEFT JOIN tag ON tag.snapshot_key = found.snapshot_key ORDER BY tag_key
 """One statement, since every put asks it: a row for each tag, one without a tag if there is none."""
 SNAPSHOT_BY_KEY = f"{_SNAPSHOT} WHERE snapshot_key = ?"
 SNAPSHOTS_OF_ACCOUNT = f"""
-{_SNAPSHOT} WHERE account_id = ? AND snapshot_key > ? AND state <> 'deleted' ORDER BY snapshot_key LIMIT ?
+{_SNAPSHOT} WHERE account_id = ? AND snapshot_key > ? AND state <> 'deleted' AND recycled = 0
+ORDER BY snapshot_key LIMIT ?
 """
+# CROSS JOIN has SQLite walk the tags and look up snapshots, not the other way about: a page of few among many.
+SNAPSHOTS_TAGGED = f"""
+{_SNAPSHOT} WHERE snapshot_key IN (
+    SELECT tag.snapshot_key FROM tag CROSS JOIN snapshot
+    WHERE snapshot.snapshot_key = tag.snapshot_key AND tag_key = ? AND tag.snapshot_key > ?
+      AND account_id = ? AND state <> 'deleted' AND recycled = 0
+    ORDER BY tag.snapshot_key LIMIT ?
+) ORDER BY snapshot_key
+"""  # noqa: S608 - one statement of ours inside another
 SNAPSHOTS_SEALING = f"{_SNAPSHOT} WHERE state = 'sealing' ORDER BY snapshot_key LIMIT ?"
+# Copies wait for no client: their deadline is further away than any that was asked for.
 COUNT_PENDING = """
-SELECT count(*) FROM snapshot WHERE state = 'pending' AND deadline_ms > ? AND account_id = ?
+SELECT count(*) FROM snapshot WHERE state = 'pending' AND deadline_ms > ? AND account_id = ? AND origin = 'direct'
 """
+# Those in the recycle bin included.
 COUNT_OF_ACCOUNT = "SELECT count(*) FROM snapshot WHERE account_id = ? AND state <> 'deleted'"
 ADD_SNAPSHOT = """
 INSERT INTO snapshot (
     snapshot_id, account_id, domain_key, lineage_id, parent_id, state, state_message, changed_ms, volume_gib,
-    description, timeout_minutes, started_ms, last_write_ms, deadline_ms, base_root, base_block_count, block_count,
-    reaping
-) VALUES (?, ?, ?, ?, ?, 'pending', '', ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)
+    description, timeout_minutes, started_ms, last_write_ms, deadline_ms, base_root, base_block_count, origin,
+    block_count, reaping
+) VALUES (?, ?, ?, ?, ?, 'pending', '', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)
 RETURNING snapshot_key
 """
 ACCEPT_COMPLETION = """
@@ -104,12 +120,13 @@ OVERDUE = """
 SELECT snapshot_key, snapshot_id FROM snapshot WHERE state = 'pending' AND deadline_ms <= ?
 ORDER BY +snapshot_key LIMIT ?
 """
-TIME_OUT = """
+END_PENDING = """
 UPDATE snapshot SET state = 'error', state_message = ?, changed_ms = ?, reaping = 1
 WHERE snapshot_key = ? AND state = 'pending'
 """
 DELETE_SNAPSHOT = """
-UPDATE snapshot SET state = 'deleted', changed_ms = ?, reaping = CASE WHEN completed_ms IS NULL THEN 1 ELSE 0 END
+UPDATE snapshot SET state = 'deleted', recycled = 0, changed_ms = ?,
+    reaping = CASE WHEN completed_ms IS NULL THEN 1 ELSE 0 END
 WHERE snapshot_key = ?
 """
 
@@ -151,21 +168,48 @@ _HOW_SHARED = """
 EXISTS (SELECT 1 FROM snapshot_permission WHERE snapshot_key = found.snapshot_key AND grantee = 'all') AS public,
 EXISTS (SELECT 1 FROM snapshot_permission WHERE snapshot_key = found.snapshot_key AND grantee = ?) AS shared
 """
-# One statement, since every read of a block asks it. Tags are joined for the owner alone.
+# One statement, since every read of a block asks it. The owner has tags of one kind, everybody else of the other.
 VISIBLE_WITH_TAGS = f"""
-SELECT found.*, {_HOW_SHARED}, tag_key, tag_value
-FROM ({_SNAPSHOT} WHERE snapshot_id = ? AND state <> 'deleted') AS found
+SELECT found.*, {_HOW_SHARED},
+       coalesce(tag.tag_key, guest_tag.tag_key) AS own_key, coalesce(tag.tag_value, guest_tag.tag_value)
+FROM ({_SNAPSHOT} WHERE snapshot_id = ? AND state <> 'deleted' AND recycled = 0) AS found
 LEFT JOIN tag ON tag.snapshot_key = found.snapshot_key AND found.account_id = ?
+LEFT JOIN guest_tag ON guest_tag.snapshot_key = found.snapshot_key AND guest_tag.account_id = ?
 WHERE found.account_id = ? OR EXISTS (
     SELECT 1 FROM snapshot_permission WHERE snapshot_key = found.snapshot_key AND grantee IN (?, 'all')
-) ORDER BY tag_key
+) ORDER BY own_key
 """  # noqa: S608 - statements of ours inside another
+VISIBLE = """
+SELECT snapshot_key, account_id FROM snapshot
+WHERE snapshot_id = ? AND state <> 'deleted' AND recycled = 0 AND (account_id = ? OR EXISTS (
+    SELECT 1 FROM snapshot_permission
+    WHERE snapshot_permission.snapshot_key = snapshot.snapshot_key AND grantee IN (?, 'all')
+))
+"""
 # Three indexes, each in order of its keys, are merged until the page is full.
 VISIBLE_SNAPSHOTS = f"""
 SELECT found.*, {_HOW_SHARED} FROM ({_SNAPSHOT} WHERE snapshot_key IN (
-    SELECT snapshot_key FROM snapshot WHERE account_id = ? AND snapshot_key > ? AND state <> 'deleted'
-    UNION SELECT snapshot_key FROM snapshot_permission WHERE grantee = ? AND snapshot_key > ?
-    UNION SELECT snapshot_key FROM snapshot_permission WHERE grantee = 'all' AND snapshot_key > ?
+    SELECT snapshot_key FROM snapshot
+    WHERE account_id = ? AND snapshot_key > ? AND state <> 'deleted' AND recycled = 0
+    UNION SELECT snapshot_key FROM snapshot_permission WHERE grantee = ? AND snapshot_key > ? AND NOT EXISTS (
+        SELECT 1 FROM snapshot_bin WHERE snapshot_bin.snapshot_key = snapshot_permission.snapshot_key
+    )
+    UNION SELECT snapshot_key FROM snapshot_permission WHERE grantee = 'all' AND snapshot_key > ? AND NOT EXISTS (
+        SELECT 1 FROM snapshot_bin WHERE snapshot_bin.snapshot_key = snapshot_permission.snapshot_key
+    )
+    ORDER BY snapshot_key LIMIT ?
+)) AS found ORDER BY found.snapshot_key
+"""  # noqa: S608 - statements of ours inside another
+# As above, with the tags of the owner and those of guests.
+VISIBLE_SNAPSHOTS_TAGGED = f"""
+SELECT found.*, {_HOW_SHARED} FROM ({_SNAPSHOT} WHERE snapshot_key IN (
+    SELECT tag.snapshot_key FROM tag CROSS JOIN snapshot
+    WHERE snapshot.snapshot_key = tag.snapshot_key AND tag_key = ? AND tag.snapshot_key > ?
+      AND account_id = ? AND state <> 'deleted' AND recycled = 0
+    UNION SELECT snapshot_key FROM guest_tag
+    WHERE account_id = ? AND tag_key = ? AND snapshot_key > ? AND NOT EXISTS (
+        SELECT 1 FROM snapshot_bin WHERE snapshot_bin.snapshot_key = guest_tag.snapshot_key
+    )
     ORDER BY snapshot_key LIMIT ?
 )) AS found ORDER BY found.snapshot_key
 """  # noqa: S608 - statements of ours inside another
@@ -188,6 +232,29 @@ ON CONFLICT (snapshot_key, tag_key) DO UPDATE SET tag_value = excluded.tag_value
 REMOVE_TAG = "DELETE FROM tag WHERE snapshot_key = ? AND tag_key = ?"
 REMOVE_TAG_OF_VALUE = "DELETE FROM tag WHERE snapshot_key = ? AND tag_key = ? AND tag_value = ?"
 REMOVE_TAGS = "DELETE FROM tag WHERE snapshot_key = ?"
+
+# Of somebody else's snapshot, by an account it was shared with.
+GUEST_TAGS = """
+SELECT snapshot_key, tag_key, tag_value FROM guest_tag WHERE snapshot_key = ? AND account_id = ? ORDER BY tag_key
+"""
+COUNT_GUEST_TAGS = "SELECT count(*) FROM guest_tag WHERE snapshot_key = ? AND account_id = ?"
+PUT_GUEST_TAG = """
+INSERT INTO guest_tag (snapshot_key, account_id, tag_key, tag_value) VALUES (?, ?, ?, ?)
+ON CONFLICT (snapshot_key, account_id, tag_key) DO UPDATE SET tag_value = excluded.tag_value
+"""
+REMOVE_GUEST_TAG = "DELETE FROM guest_tag WHERE snapshot_key = ? AND account_id = ? AND tag_key = ?"
+REMOVE_GUEST_TAG_OF_VALUE = """
+DELETE FROM guest_tag WHERE snapshot_key = ? AND account_id = ? AND tag_key = ? AND tag_value = ?
+"""
+REMOVE_GUEST_TAGS = "DELETE FROM guest_tag WHERE snapshot_key = ? AND account_id = ?"
+REMOVE_ALL_GUEST_TAGS = "DELETE FROM guest_tag WHERE snapshot_key = ?"
+REMOVE_TAGS_OF_THE_GONE = """
+DELETE FROM guest_tag WHERE snapshot_key = ? AND NOT EXISTS (
+    SELECT 1 FROM snapshot_permission WHERE snapshot_permission.snapshot_key = guest_tag.snapshot_key
+                                        AND grantee IN (guest_tag.account_id, 'all')
+)
+"""
+"""Of those who cannot see the snapshot any more."""
 
 # --- segments, chunks, blocks
 
@@ -216,7 +283,9 @@ RETURNING domain_key, chunk_id, chunk_key
 GOOD_CHUNK = """
 SELECT domain_key, chunk_id, chunk_key FROM chunk WHERE domain_key = ? AND chunk_id = ? AND bad = 0
 """
-STANDING = "SELECT snapshot_key, state, deadline_ms, domain_key FROM snapshot WHERE snapshot_key = ?"
+STANDING = (
+    "SELECT snapshot_key, state, recycled, deadline_ms, domain_key FROM snapshot WHERE snapshot_key = ?"
+)
 PUT_BLOCK = """
 INSERT INTO block (snapshot_key, block_index, chunk_key, digest) VALUES (?, ?, ?, ?)
 ON CONFLICT (snapshot_key, block_index) DO UPDATE SET chunk_key = excluded.chunk_key, digest = excluded.digest

@@ -34,10 +34,14 @@ WHERE iam_user.account_id = ? AND iam_user.user_name = ? ORDER BY iam_attachment
 """
 """A row for each attachment, one without a name if there is none, no row if there is no user."""
 
-ACCOUNT_SETTINGS = "SELECT encryption_by_default, default_kms_key FROM account_settings WHERE account_id = ?"
+ACCOUNT_SETTINGS = """
+SELECT encryption_by_default, default_kms_key, public_access FROM account_settings WHERE account_id = ?
+"""
 PUT_ACCOUNT_SETTINGS = """
-INSERT INTO account_settings (account_id, encryption_by_default, default_kms_key) VALUES (?, ?, ?)
+INSERT INTO account_settings (account_id, encryption_by_default, default_kms_key, public_access)
+VALUES (?, ?, ?, ?)
 ON CONFLICT (account_id) DO UPDATE SET
     encryption_by_default = excluded.encryption_by_default,
-    default_kms_key = excluded.default_kms_key
+    default_kms_key = excluded.default_kms_key,
+    public_access = excluded.public_access
 """

@@ -91,11 +91,12 @@ def attachments(session: Session, account_id: AccountId, user_name: str) -> Sequ
 
 
 def account_settings(session: Session, account_id: AccountId) -> AccountSettings:
-    for encryption_by_default, default_kms_key in session.rows(statements.ACCOUNT_SETTINGS, (account_id,)):
+    for encrypted, default_kms_key, public_access in session.rows(statements.ACCOUNT_SETTINGS, (account_id,)):
         return AccountSettings(
             account_id=account_id,
-            encryption_by_default=bool(encryption_by_default),
+            encryption_by_default=bool(encrypted),
             default_kms_key=default_kms_key,
+            public_access=public_access,
         )
     return AccountSettings(account_id=account_id)
 
@@ -103,7 +104,12 @@ def account_settings(session: Session, account_id: AccountId) -> AccountSettings
 def put_account_settings(session: Session, settings: AccountSettings) -> None:
     session.rows(
         statements.PUT_ACCOUNT_SETTINGS,
-        (settings.account_id, int(settings.encryption_by_default), settings.default_kms_key),
+        (
+            settings.account_id,
+            int(settings.encryption_by_default),
+            settings.default_kms_key,
+            settings.public_access,
+        ),
     )
 
 

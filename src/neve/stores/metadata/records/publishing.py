@@ -6,6 +6,7 @@ for each row, and two for each block: its chunk row and its block row.
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from neve.domain.blocks import ZERO_CHUNK_ID, ChunkId
 from neve.domain.identities import DomainKey
@@ -21,6 +22,9 @@ from neve.stores.metadata.contract import (
     WriteOutcome,
 )
 from neve.stores.metadata.session import Session
+
+_MISSING: Final = frozenset({State.ERROR, State.RECYCLED, State.DELETED})
+"""To whoever wants to add to it."""
 
 ChunkName = tuple[DomainKey, ChunkId]
 ChunkKeys = Mapping[ChunkName, int]
@@ -109,8 +113,8 @@ def _standings(session: Session, batch: Batch, now_ms: int) -> Standings:
     keys.update(hold.snapshot_key for hold in batch.holds)
     standings = {}
     rows = session.rows_of_each(statements.STANDING, ((key,) for key in sorted(keys)))
-    for key, state_word, deadline_ms, domain_key in rows:
-        state = State(state_word)
+    for key, state_word, recycled, deadline_ms, domain_key in rows:
+        state = State.RECYCLED if recycled else State(state_word)
         if state is State.PENDING and now_ms >= deadline_ms:
             state = State.ERROR
         standings[SnapshotKey(key)] = _Standing(domain_key=DomainKey(domain_key), state=state)
@@ -119,7 +123,7 @@ def _standings(session: Session, batch: Batch, now_ms: int) -> Standings:
 
 def _block_outcome(write: BlockWrite, standings: Standings, keys: ChunkKeys) -> WriteOutcome:
     standing = standings.get(write.snapshot_key)
-    if standing is None or standing.state in {State.ERROR, State.DELETED}:
+    if standing is None or standing.state in _MISSING:
         return WriteOutcome.SNAPSHOT_NOT_FOUND
     _check_domain(write.domain_key, standing)
     if standing.state is not State.PENDING:
@@ -131,7 +135,7 @@ def _block_outcome(write: BlockWrite, standings: Standings, keys: ChunkKeys) -> 
 
 def _hold_outcome(hold: NodeHold, standings: Standings, keys: ChunkKeys) -> WriteOutcome:
     standing = standings.get(hold.snapshot_key)
-    if standing is None or standing.state in {State.ERROR, State.DELETED}:
+    if standing is None or standing.state in _MISSING:
         return WriteOutcome.SNAPSHOT_NOT_FOUND
     _check_domain(hold.domain_key, standing)
     if standing.state is State.PENDING:

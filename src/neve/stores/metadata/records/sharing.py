@@ -1,7 +1,7 @@
 """Whom a snapshot was shared with, and what an account may see because of it.
 
-Permissions of a deleted snapshot are gone, so that whatever a permission names is there to be seen. Tags are each
-account's own: whoever sees somebody else's snapshot sees none.
+Permissions of a deleted snapshot are gone; those of one in the recycle bin wait with it. Tags are each account's own:
+whoever sees somebody else's snapshot sees the tags they gave it themselves, for as long as they see it.
 """
 
 from collections.abc import Collection, Sequence
@@ -20,7 +20,7 @@ _ACCOUNT_ID: Final = 2
 
 
 def visible_snapshot(session: Session, account_id: AccountId, snapshot_id: SnapshotId) -> VisibleSnapshot:
-    values = (account_id, snapshot_id, account_id, account_id, account_id)
+    values = (account_id, snapshot_id, account_id, account_id, account_id, account_id)
     rows = session.rows(statements.VISIBLE_WITH_TAGS, values)
     if not rows:
         raise SnapshotNotFound(snapshot_id)
@@ -29,15 +29,23 @@ def visible_snapshot(session: Session, account_id: AccountId, snapshot_id: Snaps
 
 
 def visible_snapshots(
-    session: Session, account_id: AccountId, *, after: SnapshotKey | None, limit: int
+    session: Session, account_id: AccountId, *, after: SnapshotKey | None, limit: int, tag_key: str | None
 ) -> Sequence[VisibleSnapshot]:
     first = BEFORE_THE_FIRST if after is None else after
-    values = (account_id, account_id, first, account_id, first, first, limit)
-    rows = session.rows(statements.VISIBLE_SNAPSHOTS, values)
+    if tag_key is None:
+        values = (account_id, account_id, first, account_id, first, first, limit)
+        rows = session.rows(statements.VISIBLE_SNAPSHOTS, values)
+    else:
+        tagged = (account_id, tag_key, first, account_id, account_id, tag_key, first, limit)
+        rows = session.rows(statements.VISIBLE_SNAPSHOTS_TAGGED, tagged)
     tags: dict[int, dict[str, str]] = {row[0]: {} for row in rows}
     own = [(row[0],) for row in rows if row[_ACCOUNT_ID] == account_id]
-    for key, tag_key, tag_value in session.rows_of_each(statements.TAGS, own):
-        tags[key][tag_key] = tag_value
+    foreign = [(row[0], account_id) for row in rows if row[_ACCOUNT_ID] != account_id]
+    for key, own_key, tag_value in [
+        *session.rows_of_each(statements.TAGS, own),
+        *session.rows_of_each(statements.GUEST_TAGS, foreign),
+    ]:
+        tags[key][own_key] = tag_value
     return [_visible_from(row, tags[row[0]]) for row in rows]
 
 
@@ -53,6 +61,7 @@ def modify_permissions(
     added = [(key, grantee) for grantee in add if grantee != account_id]
     session.rows_of_each(statements.ADD_PERMISSION, added)
     session.rows_of_each(statements.REMOVE_PERMISSION, [(key, grantee) for grantee in remove])
+    session.rows(statements.REMOVE_TAGS_OF_THE_GONE, (key,))
 
 
 def permissions(session: Session, account_id: AccountId, snapshot_id: SnapshotId) -> Sequence[str]:

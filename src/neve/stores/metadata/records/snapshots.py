@@ -3,7 +3,8 @@
 Each move is one statement that names the state it starts from, so that it happens once whoever else is at it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from neve.domain.blocks import ChunkId, Digest
@@ -11,6 +12,7 @@ from neve.domain.identities import AccountId, DomainKey, SnapshotId
 from neve.domain.snapshots import (
     MESSAGE_TIMED_OUT,
     CompletionClaim,
+    Origin,
     Sealed,
     Snapshot,
     SnapshotKey,
@@ -18,11 +20,55 @@ from neve.domain.snapshots import (
     observed,
 )
 from neve.errors import SnapshotNotFound
-from neve.stores.metadata import statements
+from neve.stores.metadata import statements, statements_lifecycle
 from neve.stores.metadata.session import Row, Session
 
 BEFORE_THE_FIRST: Final = -1
 """Below every key and every block index."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSnapshot:
+    """What a snapshot is from its start on, whoever makes it: a start, or a copy."""
+
+    snapshot_id: SnapshotId
+    account_id: AccountId
+    domain_key: DomainKey | None
+    """None, a bug, is refused by the table."""
+    lineage_id: SnapshotId
+    parent_id: SnapshotId | None
+    volume_gib: int
+    description: str | None
+    timeout_minutes: int
+    now_ms: int
+    base_root: ChunkId | None
+    base_block_count: int
+    origin: Origin
+    tags: Mapping[str, str]
+
+
+def add_snapshot(session: Session, new: NewSnapshot) -> SnapshotKey:
+    """Record a pending snapshot with its tags."""
+    values = (
+        new.snapshot_id,
+        new.account_id,
+        new.domain_key,
+        new.lineage_id,
+        new.parent_id,
+        new.now_ms,
+        new.volume_gib,
+        new.description,
+        new.timeout_minutes,
+        new.now_ms,
+        new.now_ms,
+        new.now_ms + new.timeout_minutes * 60_000,
+        new.base_root,
+        new.base_block_count,
+        new.origin,
+    )
+    ((key,),) = session.rows(statements.ADD_SNAPSHOT, values)
+    session.rows_of_each(statements.PUT_TAG, [(key, *tag) for tag in new.tags.items()])
+    return SnapshotKey(key)
 
 
 def snapshot(session: Session, account_id: AccountId, snapshot_id: SnapshotId) -> Snapshot:
@@ -34,10 +80,19 @@ def snapshot(session: Session, account_id: AccountId, snapshot_id: SnapshotId) -
 
 
 def snapshots(
-    session: Session, account_id: AccountId, *, after: SnapshotKey | None, limit: int
+    session: Session, account_id: AccountId, *, after: SnapshotKey | None, limit: int, tag_key: str | None
 ) -> Sequence[Snapshot]:
     first = BEFORE_THE_FIRST if after is None else after
-    return with_tags(session, session.rows(statements.SNAPSHOTS_OF_ACCOUNT, (account_id, first, limit)))
+    if tag_key is None:
+        rows = session.rows(statements.SNAPSHOTS_OF_ACCOUNT, (account_id, first, limit))
+    else:
+        rows = session.rows(statements.SNAPSHOTS_TAGGED, (tag_key, first, account_id, limit))
+    return with_tags(session, rows)
+
+
+def by_keys(session: Session, keys: Sequence[SnapshotKey]) -> Sequence[Snapshot]:
+    """Return the snapshots with these keys, in this order, whatever their state; unknown keys are left out."""
+    return with_tags(session, session.rows_of_each(statements.SNAPSHOT_BY_KEY, [(key,) for key in keys]))
 
 
 def sealing(session: Session, *, limit: int) -> Sequence[Snapshot]:
@@ -48,13 +103,15 @@ def accept_completion(
     session: Session, account_id: AccountId, snapshot_id: SnapshotId, claim: CompletionClaim, *, now_ms: int
 ) -> Snapshot:
     found = snapshot(session, account_id, snapshot_id)
+    if found.origin is not Origin.DIRECT:
+        raise SnapshotNotFound(snapshot_id)
     if found.state is not State.PENDING:
         return found
     if observed(found, now_ms).state is State.PENDING:
         values = (now_ms, claim.changed_blocks_count, claim.aggregate, found.key)
         session.rows(statements.ACCEPT_COMPLETION, values)
     else:
-        session.rows(statements.TIME_OUT, (MESSAGE_TIMED_OUT, now_ms, found.key))
+        end_pending(session, [found.key], MESSAGE_TIMED_OUT, now_ms=now_ms)
     return snapshot(session, account_id, snapshot_id)
 
 
@@ -64,21 +121,22 @@ def finish_completion(session: Session, key: SnapshotKey, sealed: Sealed, *, now
 
 
 def fail_completion(session: Session, key: SnapshotKey, message: str, *, now_ms: int) -> bool:
-    return bool(session.rows(statements.FAIL_COMPLETION, (message, now_ms, key)))
+    if not session.rows(statements.FAIL_COMPLETION, (message, now_ms, key)):
+        return False
+    session.rows(statements_lifecycle.REMOVE_LOCK, (key,))
+    return True
 
 
 def expire(session: Session, *, now_ms: int, limit: int) -> Sequence[SnapshotId]:
     overdue = session.rows(statements.OVERDUE, (now_ms, limit))
-    session.rows_of_each(statements.TIME_OUT, [(MESSAGE_TIMED_OUT, now_ms, key) for key, _ in overdue])
+    end_pending(session, [key for key, _ in overdue], MESSAGE_TIMED_OUT, now_ms=now_ms)
     return [SnapshotId(snapshot_id) for _, snapshot_id in overdue]
 
 
-def delete_snapshot(session: Session, account_id: AccountId, snapshot_id: SnapshotId, *, now_ms: int) -> None:
-    key = snapshot(session, account_id, snapshot_id).key
-    session.rows(statements.DELETE_SNAPSHOT, (now_ms, key))
-    session.rows(statements.REMOVE_TAGS, (key,))
-    session.rows(statements.REMOVE_PERMISSIONS, (key,))
-    session.rows(statements.RELEASE_CLIENT_TOKEN, (key,))
+def end_pending(session: Session, keys: Sequence[SnapshotKey], message: str, *, now_ms: int) -> None:
+    """Move pending snapshots to error with `message`; a lock goes with it, since one in error has none."""
+    session.rows_of_each(statements.END_PENDING, [(message, now_ms, key) for key in keys])
+    session.rows_of_each(statements_lifecycle.REMOVE_LOCK, [(key,) for key in keys])
 
 
 def forget_client_tokens(session: Session, *, used_before_ms: int, limit: int) -> int:
@@ -117,7 +175,7 @@ def snapshot_from(row: Row, tags: dict[str, str]) -> Snapshot:
     (
         key, snapshot_id, account_id, domain_key, lineage_id, parent_id, state, state_message,
         volume_gib, description, timeout_minutes, started_ms, last_write_ms, completed_ms,
-        base_root, base_block_count, root, block_count, claim_count, claim_aggregate,
+        base_root, base_block_count, root, block_count, claim_count, claim_aggregate, origin,
     ) = row  # fmt: skip
     return Snapshot(
         key=SnapshotKey(key),
@@ -139,6 +197,7 @@ def snapshot_from(row: Row, tags: dict[str, str]) -> Snapshot:
         root=None if root is None else ChunkId(root),
         block_count=block_count,
         claim=None if claim_count is None else _claim_from(claim_count, claim_aggregate),
+        origin=Origin(origin),
         tags=tags,
     )
 

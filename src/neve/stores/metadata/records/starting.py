@@ -6,7 +6,7 @@ the answer is the one it got then, whatever has become of the parent, the quotas
 
 import json
 
-from neve.domain.snapshots import Snapshot, SnapshotKey, State, observed
+from neve.domain.snapshots import Origin, Snapshot, SnapshotKey, State, observed
 from neve.errors import (
     ClientTokenMismatch,
     ParentLargerThanChild,
@@ -107,26 +107,26 @@ def _check_quotas(session: Session, start: SnapshotStart) -> None:
 
 
 def _add(session: Session, start: SnapshotStart, parent: Snapshot | None) -> SnapshotKey:
-    values = (
-        start.snapshot_id,
-        start.account_id,
-        start.domain_key if parent is None else parent.domain_key,
-        start.snapshot_id if parent is None else parent.lineage_id,
-        start.parent_id,
-        start.now_ms,
-        start.volume_gib,
-        start.description,
-        start.timeout_minutes,
-        start.now_ms,
-        start.now_ms,
-        start.now_ms + start.timeout_minutes * 60_000,
-        None if parent is None else parent.root,
-        0 if parent is None else parent.block_count,
+    key = snapshots.add_snapshot(
+        session,
+        snapshots.NewSnapshot(
+            snapshot_id=start.snapshot_id,
+            account_id=start.account_id,
+            domain_key=start.domain_key if parent is None else parent.domain_key,
+            lineage_id=start.snapshot_id if parent is None else parent.lineage_id,
+            parent_id=start.parent_id,
+            volume_gib=start.volume_gib,
+            description=start.description,
+            timeout_minutes=start.timeout_minutes,
+            now_ms=start.now_ms,
+            base_root=None if parent is None else parent.root,
+            base_block_count=0 if parent is None else parent.block_count,
+            origin=Origin.DIRECT,
+            tags=start.tags,
+        ),
     )
-    ((key,),) = session.rows(statements.ADD_SNAPSHOT, values)
-    session.rows_of_each(statements.PUT_TAG, [(key, *tag) for tag in start.tags.items()])
     if start.client_token is not None:
         tags = json.dumps(dict(start.tags), ensure_ascii=False)
         token_values = (start.account_id, start.client_token, start.fingerprint, key, tags, start.now_ms)
         session.rows(statements.ADD_CLIENT_TOKEN, token_values)
-    return SnapshotKey(key)
+    return key

@@ -1,12 +1,56 @@
-"""Tags of snapshots that are there. All of the named snapshots change, or none does."""
+"""Tags of snapshots that are there: the owner's, and those that others gave to what they may see.
 
-from collections.abc import Collection, Mapping
+All of the named snapshots change, or none does.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from neve.domain.identities import AccountId, SnapshotId
 from neve.errors import SnapshotNotFound, TagLimitReached
 from neve.stores.metadata import statements
 from neve.stores.metadata.contract import TagRemoval
 from neve.stores.metadata.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Statements:
+    """How the tags of one kind are kept. Each begins with the values of `_TagSet.name`."""
+
+    put: str
+    count: str
+    remove: str
+    remove_of_value: str
+    remove_all: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TagSet:
+    """The tags that an account gave to a snapshot."""
+
+    snapshot_id: SnapshotId
+    name: tuple[int] | tuple[int, AccountId]
+    is_own: bool
+    """Whether it is the owner who gave them."""
+
+    @property
+    def statements(self) -> _Statements:
+        # Looked up when asked for: a statement is the module's, and tests plant bugs in it.
+        if self.is_own:
+            return _Statements(
+                put=statements.PUT_TAG,
+                count=statements.COUNT_TAGS,
+                remove=statements.REMOVE_TAG,
+                remove_of_value=statements.REMOVE_TAG_OF_VALUE,
+                remove_all=statements.REMOVE_TAGS,
+            )
+        return _Statements(
+            put=statements.PUT_GUEST_TAG,
+            count=statements.COUNT_GUEST_TAGS,
+            remove=statements.REMOVE_GUEST_TAG,
+            remove_of_value=statements.REMOVE_GUEST_TAG_OF_VALUE,
+            remove_all=statements.REMOVE_GUEST_TAGS,
+        )
 
 
 def put_tags(
@@ -17,11 +61,12 @@ def put_tags(
     *,
     tags_max: int,
 ) -> None:
-    for snapshot_id, key in _keys(session, account_id, snapshot_ids).items():
-        session.rows_of_each(statements.PUT_TAG, [(key, *tag) for tag in tags.items()])
-        ((count,),) = session.rows(statements.COUNT_TAGS, (key,))
+    for tag_set in _tag_sets(session, account_id, snapshot_ids):
+        kind = tag_set.statements
+        session.rows_of_each(kind.put, [(*tag_set.name, *tag) for tag in tags.items()])
+        ((count,),) = session.rows(kind.count, tag_set.name)
         if count > tags_max:
-            raise TagLimitReached(snapshot_id)
+            raise TagLimitReached(tag_set.snapshot_id)
 
 
 def remove_tags(
@@ -30,23 +75,27 @@ def remove_tags(
     snapshot_ids: Collection[SnapshotId],
     removals: Collection[TagRemoval],
 ) -> None:
-    for key in _keys(session, account_id, snapshot_ids).values():
+    for tag_set in _tag_sets(session, account_id, snapshot_ids):
+        kind = tag_set.statements
         if not removals:
-            session.rows(statements.REMOVE_TAGS, (key,))
+            session.rows(kind.remove_all, tag_set.name)
         for removal in removals:
             if removal.value is None:
-                session.rows(statements.REMOVE_TAG, (key, removal.key))
+                session.rows(kind.remove, (*tag_set.name, removal.key))
             else:
-                session.rows(statements.REMOVE_TAG_OF_VALUE, (key, removal.key, removal.value))
+                session.rows(kind.remove_of_value, (*tag_set.name, removal.key, removal.value))
 
 
-def _keys(
+def _tag_sets(
     session: Session, account_id: AccountId, snapshot_ids: Collection[SnapshotId]
-) -> Mapping[SnapshotId, int]:
-    keys: dict[SnapshotId, int] = {}
-    for snapshot_id in snapshot_ids:
-        rows = session.rows(statements.SNAPSHOT_BY_ID, (snapshot_id, account_id))
+) -> Sequence[_TagSet]:
+    found = []
+    for snapshot_id in dict.fromkeys(snapshot_ids):
+        rows = session.rows(statements.VISIBLE, (snapshot_id, account_id, account_id))
         if not rows:
             raise SnapshotNotFound(snapshot_id)
-        keys[snapshot_id] = rows[0][0]
-    return keys
+        ((key, owner),) = rows
+        is_own = owner == account_id
+        name = (key,) if is_own else (key, account_id)
+        found.append(_TagSet(snapshot_id=snapshot_id, name=name, is_own=is_own))
+    return found
