@@ -13,7 +13,7 @@ operations know how a record reads.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from neve.errors import Ec2Error
 from neve.limits import Limits
@@ -40,11 +40,22 @@ SNAPSHOT_FILTERS: Final = frozenset(
 TAG_FILTERS: Final = frozenset({"key", "resource-id", "resource-type", "value"})
 """Contract 9.5; `tag:<key>` besides."""
 
+LOCK_FILTERS: Final = frozenset({"lock-state"})
+"""Contract 9.9."""
+
 _TAG_PREFIX: Final = "tag:"
 _TAG_KEY: Final = "tag-key"
 _TEXT_CHARS_MAX: Final = 1024
 """No text that is filtered is longer: descriptions and tag values have 255 characters at most. A wildcard
 pattern that demands more matches nothing, and need not be prepared."""
+
+
+class Texts(Protocol):
+    """How a record reads, by filter name; a mapping, or what spells only what it is asked for."""
+
+    def get(self, name: str, /) -> str | None:
+        """Return the text that filters of this name compare with, None if the record has none."""
+        ...
 
 
 class Filters:
@@ -73,11 +84,8 @@ class Filters:
             )
         self._filters = [(name, _Alternatives(values)) for name, values in filters]
 
-    def hold(self, texts: Mapping[str, str], tags: Mapping[str, str]) -> bool:
-        """Say whether a record passes every filter.
-
-        `texts` are the record's texts by filter name: one that is left out passes no filter of that name.
-        """
+    def hold(self, texts: Texts, tags: Mapping[str, str]) -> bool:
+        """Say whether a record passes every filter. A text that it does not have passes none of that name."""
         return all(_holds(name, alternatives, texts, tags) for name, alternatives in self._filters)
 
     def only(self, name: str) -> frozenset[str] | None:
@@ -91,6 +99,19 @@ class Filters:
                 allowed = alternatives.exact if allowed is None else allowed & alternatives.exact
         return allowed
 
+    def tag_key(self) -> str | None:
+        """Return a tag key that whatever passes has a tag with, or None if that is not known without looking.
+
+        An index finds those that have it. Of several keys it is the one whose filter comes last.
+        """
+        found = None
+        for name, alternatives in self._filters:
+            if name.startswith(_TAG_PREFIX):
+                found = name.removeprefix(_TAG_PREFIX)
+            elif name == _TAG_KEY and not alternatives.wildcards and len(alternatives.exact) == 1:
+                (found,) = alternatives.exact
+        return found
+
 
 def _check_name(name: str, known: frozenset[str]) -> None:
     is_tag = name.startswith(_TAG_PREFIX) and name != _TAG_PREFIX
@@ -98,9 +119,7 @@ def _check_name(name: str, known: frozenset[str]) -> None:
         raise Ec2Error("InvalidParameterValue", f"The filter '{name}' is invalid")
 
 
-def _holds(
-    name: str, alternatives: "_Alternatives", texts: Mapping[str, str], tags: Mapping[str, str]
-) -> bool:
+def _holds(name: str, alternatives: "_Alternatives", texts: Texts, tags: Mapping[str, str]) -> bool:
     if name.startswith(_TAG_PREFIX):
         value = tags.get(name.removeprefix(_TAG_PREFIX))
         return value is not None and alternatives.match(value)

@@ -10,6 +10,7 @@ from neve.domain.tokens import SALT_BYTES, Stamp, TokenInvalid
 from neve.errors import SnapshotNotFound, ValidationError, ValidationReason
 from neve.operations.context import Caller, Context
 from neve.operations.ebs.answers import invalid_page_token
+from neve.operations.visibility import Sight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,7 @@ def readable_snapshot(ctx: Context, caller: Caller, snapshot_id: str) -> Readabl
         SnapshotNotFound
         ValidationError: INVALID_SNAPSHOT_ID for what somebody else made public, even if it was shared by name too.
     """
-    seen = ctx.metadata.visible_snapshot(caller.account_id, SnapshotId(snapshot_id))
+    seen = Sight(ctx, caller.account_id).snapshot(SnapshotId(snapshot_id))
     record = seen.snapshot
     if seen.public and record.account_id != caller.account_id:
         raise ValidationError(

@@ -10,18 +10,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from neve.domain.copies import MESSAGE_UNRESOLVED, copied_percent
 from neve.domain.filters import SNAPSHOT_FILTERS, Filters
-from neve.domain.snapshots import API_STATUS, Snapshot, SnapshotKey, State, observed
-from neve.errors import Ec2Error
+from neve.domain.snapshots import API_STATUS, NO_VOLUME, Origin, Snapshot, SnapshotKey, State, observed
 from neve.messages.ebs import Tag
 from neve.messages.ec2 import DescribeSnapshotsRequest, DescribeSnapshotsResponse, SnapshotDescription
 from neve.operations.context import Caller, Context
 from neve.operations.ec2 import pages, refusals
 from neve.operations.ec2.selection import Selection
+from neve.operations.visibility import Sight
 
 _OPERATION: Final = "DescribeSnapshots"
-_NO_VOLUME: Final = "vol-ffffffff"
-"""What a snapshot shows that was made of blocks, not of a volume."""
 
 
 def describe_snapshots(
@@ -74,21 +73,11 @@ def _named(
     ctx: Context, caller: Caller, request: DescribeSnapshotsRequest, selection: Selection
 ) -> list[Snapshot]:
     """Return the snapshots whose ids the request gives, each once, oldest first. One missing fails all."""
-    if request.max_results is not None or request.next_token is not None:
-        other = "maxResults" if request.max_results is not None else "nextToken"
-        raise Ec2Error(
-            "InvalidParameterCombination",
-            f"The parameter snapshotSet cannot be used with the parameter {other}",
-        )
-    if len(request.snapshot_ids) > ctx.limits.describe_results_max:
-        raise Ec2Error(
-            "InvalidParameterValue",
-            f"A request can name at most {ctx.limits.describe_results_max} snapshots, "
-            f"this one names {len(request.snapshot_ids)}.",
-        )
+    named = pages.named_ids(request.snapshot_ids, request.max_results, request.next_token, ctx.limits)
     now_ms = ctx.clock.now_ms()
-    snapshot_ids = [refusals.checked_snapshot_id(text) for text in dict.fromkeys(request.snapshot_ids)]
-    records = [refusals.visible_snapshot(ctx, caller, snapshot_id) for snapshot_id in snapshot_ids]
+    snapshot_ids = [refusals.checked_snapshot_id(text) for text in named]
+    sight = Sight(ctx, caller.account_id)
+    records = [refusals.visible_snapshot(sight, snapshot_id) for snapshot_id in snapshot_ids]
     wanted = [record.snapshot for record in records if selection.holds(record)]
     return [observed(snapshot, now_ms) for snapshot in sorted(wanted, key=lambda snapshot: snapshot.key)]
 
@@ -106,13 +95,14 @@ def _described(ctx: Context, snapshot: Snapshot) -> SnapshotDescription:
     """Return what the API shows of a snapshot that has been through `observed`."""
     kms_key_arn = ctx.domains.by_key(snapshot.domain_key).kms_key_arn
     is_completed = snapshot.state is State.COMPLETED
+    progress, state_message = _progress(ctx, snapshot)
     return SnapshotDescription(
         snapshot_id=snapshot.snapshot_id,
-        volume_id=_NO_VOLUME,
+        volume_id=NO_VOLUME,
         state=API_STATUS[snapshot.state],
-        state_message=snapshot.state_message or None,
+        state_message=state_message or None,
         start_time_ms=snapshot.started_ms,
-        progress="100%" if is_completed else "0%",
+        progress=progress,
         owner_id=snapshot.account_id,
         volume_size=snapshot.volume_gib,
         description=snapshot.description or "",
@@ -124,6 +114,20 @@ def _described(ctx: Context, snapshot: Snapshot) -> SnapshotDescription:
         completion_time_ms=snapshot.completed_ms if is_completed else None,
         full_snapshot_size_in_bytes=snapshot.block_count * ctx.limits.block_bytes if is_completed else None,
     )
+
+
+def _progress(ctx: Context, snapshot: Snapshot) -> tuple[str, str]:
+    """Return how far a snapshot is, and its message. Only copies are ever between the ends (contract 9.3, 9.8)."""
+    if snapshot.state is State.COMPLETED:
+        return "100%", snapshot.state_message
+    if snapshot.origin is not Origin.COPY or snapshot.state is State.ERROR:
+        return "0%", snapshot.state_message
+    copy = ctx.metadata.lifecycle.copy(snapshot.key)
+    if copy is None:  # all its blocks are there
+        return f"{copied_percent(1, 1)}%", snapshot.state_message
+    if copy.source_root is None:
+        return "0%", MESSAGE_UNRESOLVED
+    return f"{copied_percent(copy.copied_count, copy.source_block_count)}%", snapshot.state_message
 
 
 def _texts(description: SnapshotDescription) -> Mapping[str, str]:

@@ -25,6 +25,7 @@ from neve.limits import Limits
 from neve.messages.ec2 import CreateVolumePermission, ModifySnapshotAttributeRequest, VoidResponse
 from neve.operations.context import Caller, Context
 from neve.operations.ec2 import refusals
+from neve.operations.visibility import UNBLOCKED
 from neve.stores.metadata.contract import EVERYBODY
 
 _ADD: Final = "add"
@@ -48,7 +49,8 @@ def modify_snapshot_attribute(
 
     Raises:
         Ec2Error: InvalidSnapshot.NotFound also for a snapshot that is only shared with the caller;
-            OperationNotPermitted for one whose encryption does not let it be shared so;
+            OperationNotPermitted for one whose encryption does not let it be shared so, and for making one public
+            while the account blocks that;
             InvalidSnapshotID.Malformed, InvalidAMIAttributeItemValue, InvalidParameterValue,
             InvalidParameterCombination, MissingParameter for the request itself; DryRunOperation.
         KeyProviderUnavailable: nobody can say whose the key of an encrypted snapshot is.
@@ -58,6 +60,7 @@ def modify_snapshot_attribute(
     snapshot = refusals.own_snapshot(ctx, caller, snapshot_id)
     if change.add:
         _check_sharable(ctx, snapshot, change.add)
+        _check_public_access(ctx, caller, change.add)
     refusals.end_dry_run(dry_run=request.dry_run)
     try:
         ctx.metadata.modify_permissions(caller.account_id, snapshot_id, add=change.add, remove=change.remove)
@@ -137,6 +140,17 @@ def _check_sharable(ctx: Context, snapshot: Snapshot, grantees: Collection[str])
         raise Ec2Error("OperationNotPermitted", "Encrypted snapshots with EBS default key cannot be shared")
     if EVERYBODY in grantees:
         raise Ec2Error("OperationNotPermitted", "Encrypted snapshots cannot be shared publicly")
+
+
+def _check_public_access(ctx: Context, caller: Caller, grantees: Collection[str]) -> None:
+    if EVERYBODY not in grantees:
+        return
+    state = ctx.metadata.identities.account_settings(caller.account_id).public_access
+    if state != UNBLOCKED:
+        raise Ec2Error(
+            "OperationNotPermitted",
+            f"Snapshots of this account cannot be shared publicly: block public access is set to {state}.",
+        )
 
 
 def _manager(ctx: Context, key_arn: str) -> KeyManager:

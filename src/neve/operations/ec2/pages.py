@@ -44,6 +44,28 @@ def page_size(max_results: int | None, limits: Limits) -> int:
     return min(max_results, limits.describe_results_max)
 
 
+def named_ids(
+    ids: Sequence[str], max_results: int | None, next_token: str | None, limits: Limits
+) -> Sequence[str]:
+    """Return the ids that a request names, each once: what is named is answered whole, and has no pages (choice 68).
+
+    Raises:
+        Ec2Error: InvalidParameterCombination with a page's size or token, InvalidParameterValue for too many.
+    """
+    if max_results is not None or next_token is not None:
+        other = "maxResults" if max_results is not None else "nextToken"
+        raise Ec2Error(
+            "InvalidParameterCombination",
+            f"The parameter snapshotSet cannot be used with the parameter {other}",
+        )
+    if len(ids) > limits.describe_results_max:
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"A request can name at most {limits.describe_results_max} snapshots, this one names {len(ids)}.",
+        )
+    return tuple(dict.fromkeys(ids))
+
+
 def cut_page(
     found: Iterator[_Item], size: int, *, chars: Callable[[_Item], int], chars_max: int
 ) -> tuple[list[_Item], bool]:

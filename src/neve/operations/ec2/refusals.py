@@ -13,7 +13,9 @@ from neve.domain.identities import SnapshotId
 from neve.domain.snapshots import Snapshot
 from neve.errors import Ec2Error, SnapshotNotFound
 from neve.operations.context import Caller, Context
+from neve.operations.visibility import Sight
 from neve.stores.metadata.contract import VisibleSnapshot
+from neve.stores.metadata.contract_lifecycle import RecycledSnapshot
 
 PERMISSIONS: Final = "createVolumePermission"
 PRODUCT_CODES: Final = "productCodes"
@@ -62,14 +64,14 @@ def checked_resource_ids(ctx: Context, texts: tuple[str, ...]) -> tuple[Snapshot
     return tuple(SnapshotId(text) for text in dict.fromkeys(texts))
 
 
-def visible_snapshot(ctx: Context, caller: Caller, snapshot_id: SnapshotId) -> VisibleSnapshot:
-    """Return a snapshot that the caller owns or that was shared, as its record stands.
+def visible_snapshot(sight: Sight, snapshot_id: SnapshotId) -> VisibleSnapshot:
+    """Return a snapshot that the caller, whose sight this is, owns or that was shared, as its record stands.
 
     Raises:
         Ec2Error: InvalidSnapshot.NotFound if it is missing, deleted or not shared.
     """
     try:
-        return ctx.metadata.visible_snapshot(caller.account_id, snapshot_id)
+        return sight.snapshot(snapshot_id)
     except SnapshotNotFound as refusal:
         raise snapshot_not_found(refusal) from refusal
 
@@ -86,6 +88,21 @@ def own_snapshot(ctx: Context, caller: Caller, snapshot_id: SnapshotId) -> Snaps
         raise snapshot_not_found(refusal) from refusal
 
 
+def recycled_snapshot(ctx: Context, caller: Caller, snapshot_id: SnapshotId) -> RecycledSnapshot:
+    """Return a snapshot in the caller's recycle bin.
+
+    Raises:
+        Ec2Error: InvalidSnapshot.NotFound if it is not there, or its time there is over.
+    """
+    try:
+        recycled = ctx.metadata.lifecycle.recycled_snapshot(caller.account_id, snapshot_id)
+    except SnapshotNotFound as refusal:
+        raise snapshot_not_found(refusal) from refusal
+    if ctx.clock.now_ms() >= recycled.exits_ms:
+        raise snapshot_not_found(SnapshotNotFound(snapshot_id))
+    return recycled
+
+
 def snapshot_not_found(refusal: SnapshotNotFound) -> Ec2Error:
     """Return EC2's words for a snapshot that is not there for the caller (contract 9.2)."""
     return Ec2Error("InvalidSnapshot.NotFound", f"The snapshot '{refusal.snapshot_id}' does not exist.")
@@ -98,7 +115,12 @@ def end_dry_run(*, dry_run: bool) -> None:
         Ec2Error: DryRunOperation, which is how EC2 says yes.
     """
     if dry_run:
-        raise Ec2Error("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", status=412)
+        raise dry_run_operation()
+
+
+def dry_run_operation() -> Ec2Error:
+    """Return how EC2 says yes to a rehearsal."""
+    return Ec2Error("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", status=412)
 
 
 def check_attribute_is_named(attribute: str) -> None:

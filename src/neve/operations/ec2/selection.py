@@ -16,6 +16,7 @@ from neve.domain.snapshots import Snapshot, SnapshotKey, observed
 from neve.errors import Ec2Error, SnapshotNotFound
 from neve.operations.context import Caller, Context
 from neve.operations.ec2 import pages
+from neve.operations.visibility import Sight
 from neve.stores.metadata.contract import EVERYBODY, VisibleSnapshot
 
 _SELF: Final = "self"
@@ -80,16 +81,13 @@ class Selection:
                     yield observed(visible.snapshot, now_ms)
 
     def _visible(self, after: SnapshotKey | None, only: frozenset[str] | None) -> Iterator[VisibleSnapshot]:
-        metadata = self._ctx.metadata
-        if only is None:
-            return pages.slices(
+        metadata, sight = self._ctx.metadata, Sight(self._ctx, self._account_id)
+        if only is not None:
+            return pages.handful(sight.snapshot, lambda visible: visible.snapshot.key, after, only)
+        return sight.of(
+            pages.slices(
                 lambda last, limit: metadata.visible_snapshots(self._account_id, after=last, limit=limit),
                 lambda visible: visible.snapshot.key,
                 after,
             )
-        return pages.handful(
-            lambda snapshot_id: metadata.visible_snapshot(self._account_id, snapshot_id),
-            lambda visible: visible.snapshot.key,
-            after,
-            only,
         )
