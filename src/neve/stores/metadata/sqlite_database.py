@@ -6,7 +6,8 @@
 Durability is WAL with synchronous=FULL: the log is synced at every commit, so a commit that returned outlives a
 power cut (NORMAL would lose it). The directory is synced once the files are there. Only the writer checkpoints:
 two connections doing so at once is how SQLite up to 3.51.2 could corrupt a database, which is also why an older
-library is refused. Memory-mapped reads stay off: an I/O error would be a signal instead of an exception.
+library is refused. What is removed is overwritten (secure_delete): a destroyed key shall not lie in a free page.
+Memory-mapped reads stay off: an I/O error would be a signal instead of an exception.
 
 It knows no table. Everything apsw raises ends here, in `translated`.
 """
@@ -119,6 +120,7 @@ class SqliteDatabase:
         self._closed = False
         self._log_frames = 0
         self._log_frames_seen = 0
+        self._sheds_log = False
         self._readers_max = readers_max
         self._reader_slots = threading.Semaphore(readers_max)
         self._idle_readers: list[apsw.Connection] = []
@@ -179,6 +181,15 @@ class SqliteDatabase:
                 if is_sound:
                     self._idle_readers.append(reader)
 
+    def shed_log(self) -> None:
+        """Leave nothing in the log that is no longer in the database.
+
+        Readers may hold that up: then it is done with one of the next checkpoints, or when the database is closed.
+        """
+        with self._lock:
+            self._sheds_log = True
+            self._checkpoint(self._usable_writer(), now=True)
+
     def close(self) -> None:
         """Let every call that is under way finish, then close. Repeating it changes nothing.
 
@@ -224,7 +235,7 @@ class SqliteDatabase:
         if writer is not None:
             _end(writer)
 
-    def _checkpoint(self, writer: apsw.Connection) -> None:
+    def _checkpoint(self, writer: apsw.Connection, *, now: bool = False) -> None:
         """Copy the log into the database once enough has gathered.
 
         The commit before it is durable either way, so a failure here fails nobody: the log stays as it is and the
@@ -232,16 +243,18 @@ class SqliteDatabase:
         """
         if self._log_frames < self._log_frames_seen:
             self._log_frames_seen = 0
-        if self._log_frames - self._log_frames_seen < _CHECKPOINT_FRAMES:
+        if self._log_frames - self._log_frames_seen < _CHECKPOINT_FRAMES and not now:
             return
         self._log_frames_seen = self._log_frames
         with suppress(apsw.Error):
-            if self._log_frames < _RESTART_FRAMES:
+            if self._log_frames < _RESTART_FRAMES and not self._sheds_log:
                 writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
                 return
+            restart, truncate = apsw.SQLITE_CHECKPOINT_RESTART, apsw.SQLITE_CHECKPOINT_TRUNCATE
             writer.set_busy_timeout(_RESTART_TIMEOUT_MS)
             try:
-                writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+                writer.wal_checkpoint(mode=truncate if self._sheds_log else restart)
+                self._sheds_log = False
             finally:
                 writer.set_busy_timeout(_BUSY_TIMEOUT_MS)
 
@@ -261,6 +274,7 @@ class SqliteDatabase:
             for pragma in (
                 "synchronous = FULL",
                 "foreign_keys = ON",
+                "secure_delete = ON",
                 f"cache_size = -{_WRITER_CACHE_KIB}",
                 f"journal_size_limit = {_LOG_BYTES_KEPT}",
             ):

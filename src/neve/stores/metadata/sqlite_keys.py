@@ -1,9 +1,11 @@
 """The records of keys, kept in SQLite: each method is one transaction around one function of `records.keys`."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from neve.domain.identities import AccountId, DomainKey
 from neve.domain.kms_keys import Alias, Grant, KeyMaterial, KmsKey, KmsKeyId
+from neve.errors import StoreError
 from neve.stores.metadata.contract_keys import DomainWrapping
 from neve.stores.metadata.records import keys
 from neve.stores.metadata.sqlite_database import SqliteDatabase
@@ -36,6 +38,9 @@ class SqliteKeyRecords:
     def remove_kms_key(self, key_id: KmsKeyId, *, revision: int) -> None:
         with self._database.writing() as session:
             keys.remove_kms_key(session, key_id, revision=revision)
+        # The key is gone; what follows only sees that its material is, and may fail without harm.
+        with suppress(StoreError):
+            self._database.shed_log()
 
     def kms_keys_to_delete(self, *, now_ms: int, limit: int) -> Sequence[KmsKey]:
         with self._database.reading(one_statement=True) as session:

@@ -63,6 +63,7 @@ class TestConnections:
             ("journal_mode", "wal"),
             ("synchronous", 2),
             ("foreign_keys", 1),
+            ("secure_delete", 1),
             ("mmap_size", 0),
             ("query_only", 0),
         ],
@@ -186,6 +187,61 @@ class TestLog:
             add(database, key)
         assert _log_frames(path) < grown + 40, "it begins anew, in the room it has"
         assert keys(database) == list(range(400))
+
+
+class TestShedding:
+    """What was removed is in no file any more, whoever reads the bytes themselves."""
+
+    @pytest.fixture
+    def secret(self, database: SqliteDatabase, path: Path) -> bytes:
+        """Something that was written, moved about, and copied into the database."""
+        secret = bytes(range(200, 248))
+        with database.writing() as session:
+            session.rows("CREATE TABLE secret (name TEXT PRIMARY KEY, content BLOB) WITHOUT ROWID")
+            names = [f"{number:04}" for number in range(300)]
+            session.rows_of_each("INSERT INTO secret VALUES (?, ?)", [(name, secret) for name in names])
+        database.shed_log()
+        assert secret in path.read_bytes()
+        return secret
+
+    def test_it_leaves_neither_in_the_database_nor_in_the_log(
+        self, database: SqliteDatabase, path: Path, secret: bytes
+    ) -> None:
+        _remove_secrets(database)
+        database.shed_log()
+        assert _files_with(secret, path) == []
+        add(database, 1)
+        assert keys(database) == [1]
+
+    def test_a_reader_in_the_way_delays_that_only_while_it_reads(
+        self, database: SqliteDatabase, path: Path, secret: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sqlite_database, "_CHECKPOINT_FRAMES", 20)
+        monkeypatch.setattr(sqlite_database, "_RESTART_TIMEOUT_MS", 1)
+        with database.reading() as session:
+            session.rows("SELECT key FROM parent")
+            _remove_secrets(database)
+            database.shed_log()
+            assert _files_with(secret, path) == [path.name], "the reader may still ask for it"
+        for key in range(30):
+            add(database, key)
+        assert _files_with(secret, path) == []
+
+    def test_closing_leaves_none_of_it_either(
+        self, database: SqliteDatabase, path: Path, secret: bytes
+    ) -> None:
+        _remove_secrets(database)
+        database.close()
+        assert _files_with(secret, path) == []
+
+
+def _remove_secrets(database: SqliteDatabase) -> None:
+    with database.writing() as session:
+        session.rows("DELETE FROM secret")
+
+
+def _files_with(content: bytes, path: Path) -> list[str]:
+    return [each.name for each in sorted(path.parent.iterdir()) if content in each.read_bytes()]
 
 
 def _log_frames(path: Path) -> int:

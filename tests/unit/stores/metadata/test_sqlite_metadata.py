@@ -11,6 +11,7 @@ from neve.limits import STANDARD, TINY
 from neve.stores.metadata import statements
 from neve.stores.metadata.sqlite import SqliteMetadataStore
 from neve.testing.memory_metadata import FACTS
+from neve.testing.metadata_contract_keys import kms_key, material
 from neve.testing.metadata_scene import (
     ACCOUNT,
     Scene,
@@ -37,6 +38,21 @@ def scene(store: SqliteMetadataStore) -> Scene:
 def rows(store: SqliteMetadataStore, statement: str) -> list[tuple[object, ...]]:
     with store._database.reading() as session:
         return session.rows(statement)
+
+
+def test_a_removed_key_leaves_no_bytes_in_any_file_of_a_running_store(scene: Scene, path: Path) -> None:
+    records = scene.store.keys
+    for number in range(1, 60):
+        records.add_kms_key(kms_key(number), material(number))
+    removed = material(30).sealed_material
+
+    def holding() -> list[str]:
+        return [each.name for each in sorted(path.parent.iterdir()) if removed in each.read_bytes()]
+
+    assert holding()
+    records.remove_kms_key(kms_key(30).key_id, revision=records.kms_key(kms_key(30).key_id).revision)
+    assert holding() == []
+    assert records.key_materials(kms_key(31).key_id) == [material(31)]
 
 
 class TestOpening:
