@@ -32,6 +32,7 @@ CENTRES = {
     State.SEALING: Point(380, 60),
     State.COMPLETED: Point(675, 60),
     State.ERROR: Point(380, 170),
+    State.RECYCLED: Point(675, 185),
     State.DELETED: Point(380, 285),
 }
 CAUSES = {
@@ -39,11 +40,16 @@ CAUSES = {
     (State.PENDING, State.ERROR): "timeout",
     (State.SEALING, State.COMPLETED): "count, checksum right",
     (State.SEALING, State.ERROR): "wrong",
+    (State.COMPLETED, State.RECYCLED): "recycle bin",
 }
-"""What moves a snapshot; every arrow to `deleted` is DeleteSnapshot and needs no label."""
+"""What moves a snapshot; every arrow to `deleted` is DeleteSnapshot, or the end of the time in the bin, and needs no
+label. Two opposite arrows share one."""
 DETOURS = {
     (State.SEALING, State.DELETED): "M425 87C 490 130, 490 215, 425 258",
-    (State.COMPLETED, State.DELETED): "M675 87C 675 220, 580 285, 445 285",
+    (State.COMPLETED, State.DELETED): "M618 87C 560 150, 540 240, 445 274",
+    (State.COMPLETED, State.RECYCLED): "M622 87L622 158",
+    (State.RECYCLED, State.COMPLETED): "M728 158L728 87",
+    (State.RECYCLED, State.DELETED): "M640 212C 610 270, 540 294, 445 292",
 }
 """Paths of arrows whose straight way would cross a box or another arrow."""
 
