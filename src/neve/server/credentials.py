@@ -29,12 +29,11 @@ from neve.domain.principals import (
 from neve.domain.sessions import ACCESS_KEY_ID_PREFIX, Session, SessionMint, SessionTokenInvalid
 from neve.errors import AccessKeyNotFound, UserNotFound
 from neve.events import PolicyUnreadable, Report
+from neve.operations.parsed_policies import ParsedPolicies
 from neve.stores.metadata.contract import MetadataStore
 from neve.stores.metadata.contract_identities import Attachment
 
 _OPEN_SECRETS_MAX: Final = 256
-_POLICIES_MAX: Final = 256
-"""A document has 6,144 characters at most; what it becomes in memory is a few times that."""
 _DENY_ALL: Final = '{"Version":"2012-10-17","Statement":[{"Sid":"ThisPolicyCannotBeRead","Effect":"Deny","Action":"*","Resource":"*"}]}'
 
 Key = TypeVar("Key", bound=Hashable)
@@ -69,7 +68,7 @@ class Credentials:
         self._sessions = sessions
         self._report = report
         self._secrets: _Kept[bytes, str] = _Kept(_OPEN_SECRETS_MAX)
-        self._policies: _Kept[tuple[PolicyKind, str, str], Policy] = _Kept(_POLICIES_MAX)
+        self._policies = ParsedPolicies()
 
     def find(self, access_key_id: str, session_token: str | None, *, now_ms: int) -> Credential | None:
         """Return the credential; None if there is no such key, it may not be used, or the token is not its own.
@@ -155,7 +154,7 @@ class Credentials:
 
     def _parsed(self, owner: Principal, kind: PolicyKind, name: str, text: str) -> Policy:
         """Return a policy. One that cannot be read denies everything: what it would have denied cannot be told."""
-        return self._policies.get((kind, name, text), lambda: self._parse(owner, kind, name, text))
+        return self._policies.get(kind, name, text, lambda: self._parse(owner, kind, name, text))
 
     def _parse(self, owner: Principal, kind: PolicyKind, name: str, text: str) -> Policy:
         try:

@@ -202,6 +202,18 @@ class KeyKeepers:
         assert [one.account_id for one in described] == [*engine.accounts]
         assert {one.manager for one in described} == {KeyManager.AWS}
 
+    def test_a_key_is_found_in_its_own_account_only_where_accounts_are_ours(self, engine: KeyEngine) -> None:
+        if not engine.provider.accounts_are_ours:
+            pytest.skip("whose a key is, is its keeper's to say")
+        account, other = engine.accounts
+        arn = engine.make_key(account)
+        assert engine.provider.describe(arn).account_id == account
+        elsewhere = arn.replace(f":{account}:", f":{other}:")
+        uses = every_use(engine.provider, elsewhere, wrapped(engine, arn), arn)
+        check_all_refused(
+            {**uses, "describe": lambda: engine.provider.describe(elsewhere)}, "NotFoundException", elsewhere
+        )
+
     def test_a_provider_has_a_name_and_says_whether_it_is_remote(self, engine: KeyEngine) -> None:
         assert engine.provider.name.strip()
         assert engine.provider.remote in {True, False}

@@ -47,11 +47,17 @@ class MemoryKeys:
     """A `KeyProvider` whose keys last as long as the object."""
 
     def __init__(
-        self, *, region: str = "us-east-1", entropy: Entropy | None = None, remote: bool = False
+        self,
+        *,
+        region: str = "us-east-1",
+        entropy: Entropy | None = None,
+        remote: bool = False,
+        accounts_are_ours: bool = True,
     ) -> None:
         self._region = region
         self._entropy = entropy or SystemEntropy()
         self._remote = remote
+        self._accounts_are_ours = accounts_are_ours
         self._lock = threading.Lock()
         self._keys: dict[str, _Key] = {}
         self._defaults: dict[AccountId, str] = {}
@@ -135,6 +141,10 @@ class MemoryKeys:
     @property
     def remote(self) -> bool:
         return self._remote
+
+    @property
+    def accounts_are_ours(self) -> bool:
+        return self._accounts_are_ours
 
     def describe(self, key_arn: str) -> KeyDescription:
         self._count("describe")

@@ -19,6 +19,7 @@ from neve.operations import key_permission
 from neve.operations.context import Caller
 from neve.operations.key_permission import described_key, require_key_permission
 from neve.stores.keys.local import LocalKeyring
+from neve.testing.memory_keys import MemoryKeys
 from neve.testing.time_and_chance import ManualClock, SeededEntropy
 from neve.testing.world import ACCOUNT, MASTER_KEY, OTHER_ACCOUNT, REGION, World
 
@@ -254,6 +255,55 @@ def test_another_account_needs_both_sides(scene: Scene) -> None:
     assert scene.ask(user(allow("kms:Decrypt"), account_id=OTHER_ACCOUNT), key=shared) == "yes"
     assert scene.ask(user(account_id=OTHER_ACCOUNT), key=shared) == ACROSS
     assert scene.ask(scene.world.caller(OTHER_ACCOUNT), "kms:Encrypt", key=shared) == ACROSS
+
+
+# --- keys that others keep, without key policies -------------------------------------------------------
+
+
+def of_keys(keys: MemoryKeys, caller: Caller, arn: str, action: str = "kms:Decrypt") -> str:
+    """Return `yes`, or how using a key without a policy is refused."""
+    with World(MemoryStores(), keys=keys) as world:
+        ctx = world.context
+        try:
+            require_key_permission(ctx, caller, action, described_key(ctx, caller, action, arn))
+        except KmsError as refused:
+            head = f"User: {caller.principal.arn} is not authorized to perform: {action} on resource: {arn} "
+            return refused.message.removeprefix(head)
+    return "yes"
+
+
+@pytest.mark.parametrize(
+    ("caller", "inside", "outside"),
+    [
+        (World.caller(), "yes", ACROSS),
+        (user(allow("kms:*")), "yes", ACROSS),
+        (user(), NOBODY_ALLOWS, ACROSS),
+    ],
+    ids=["root", "user with every permission", "user without policies"],
+)
+def test_a_key_without_a_policy_is_its_accounts_alone_where_accounts_are_ours(
+    caller: Caller, inside: str, outside: str
+) -> None:
+    keys = MemoryKeys(remote=True)
+    own, foreign = keys.make_key(ACCOUNT), keys.make_key(OTHER_ACCOUNT)
+    assert of_keys(keys, caller, own) == inside
+    assert of_keys(keys, caller, foreign) == outside
+    assert of_keys(keys, caller, ABSENT.replace(ACCOUNT, OTHER_ACCOUNT)) == outside
+    keys.deny(foreign)
+    assert of_keys(keys, caller, foreign) == outside
+
+
+def test_a_key_without_a_policy_is_decided_by_the_callers_own_policies_where_accounts_are_its_keepers() -> (
+    None
+):
+    keys = MemoryKeys(remote=True, accounts_are_ours=False)
+    for account_id in (ACCOUNT, OTHER_ACCOUNT):
+        arn = keys.make_key(account_id)
+        assert of_keys(keys, World.caller(), arn) == "yes"
+        assert of_keys(keys, user(allow("kms:Decrypt")), arn) == "yes"
+        assert of_keys(keys, user(), arn) == NOBODY_ALLOWS
+    absent_arn = ABSENT.replace(ACCOUNT, OTHER_ACCOUNT)
+    assert of_keys(keys, World.caller(), absent_arn) == f"Key '{absent_arn}' does not exist"
 
 
 # --- damage --------------------------------------------------------------------------------------------

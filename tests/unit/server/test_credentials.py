@@ -151,13 +151,6 @@ def test_a_policy_that_cannot_be_read_denies_everything_and_is_reported_once(
     assert decision.because == "with an explicit deny in an identity-based policy"
 
 
-def test_many_policies_do_not_stay_in_memory(desk: Desk) -> None:
-    for number in range(300):
-        desk.attach("p", allow(f"ebs:{number}*"))
-        desk.principal()
-    assert len(desk.credentials._policies._values) <= 256
-
-
 # --- what stops a key, and with it its sessions
 
 

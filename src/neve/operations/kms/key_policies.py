@@ -3,7 +3,7 @@
 from typing import Final
 
 from neve.domain import kms_changes
-from neve.domain.policies.documents import Policy, PolicyInvalid, PolicyKind, parse_policy
+from neve.domain.policies.documents import KEY_BYTES_MAX, Policy, PolicyInvalid, PolicyKind, parse_policy
 from neve.domain.policies.evaluation import Question, decide_for_key
 from neve.errors import KmsError
 from neve.messages import kms
@@ -14,8 +14,6 @@ from neve.operations.kms.access import MANAGING, Conditions, keyring_of, permitt
 POLICY_NAME: Final = "default"
 """The only one there is."""
 
-_POLICY_BYTES_MAX: Final = 32 * 1024
-"""KMS developer guide, "Quotas"."""
 _PUT: Final = "kms:PutKeyPolicy"
 
 
@@ -72,8 +70,8 @@ def check_policy(caller: Caller, text: str, key_arn: str, account_id: str, *, by
     Raises:
         KmsError: MalformedPolicyDocumentException, LimitExceededException.
     """
-    if len(text.encode()) > _POLICY_BYTES_MAX:
-        raise KmsError("LimitExceededException", f"A key policy can have at most {_POLICY_BYTES_MAX} bytes.")
+    if len(text.encode()) > KEY_BYTES_MAX:
+        raise KmsError("LimitExceededException", f"A key policy can have at most {KEY_BYTES_MAX} bytes.")
     policy = _parsed(text)
     if bypass:
         return

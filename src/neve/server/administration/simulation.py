@@ -1,7 +1,8 @@
 """What policies would say to a request that nobody made, and why.
 
 The question is put together as the pipeline does it, and the same function answers it. What a request would bring
-(tags, sizes, the client's address) is told by whoever asks; the tags of a snapshot that is there are looked up.
+(tags, sizes, the client's address) is told by whoever asks; the tags of a snapshot of the account are looked up: what is
+shared is shared without them.
 """
 
 import re
@@ -12,18 +13,26 @@ from neve.auth.authorization import denial, snapshot_arn
 from neve.auth.conditions import Conditions, Value, of_request
 from neve.clock import Clock
 from neve.domain.identities import Account, AccountId, SnapshotId
-from neve.domain.kms_keys import KEY_SPEC, KEY_USAGE, KmsKey
+from neve.domain.kms_keys import KmsKey
 from neve.domain.policies.documents import Policy, PolicyInvalid, PolicyKind, parse_policy
-from neve.domain.policies.evaluation import Decision, Question, RequestContext, decide, decide_for_key
+from neve.domain.policies.evaluation import (
+    ContextValue,
+    Decision,
+    Question,
+    RequestContext,
+    decide,
+    decide_for_key,
+)
 from neve.domain.policies.ready_made import READY_MADE
 from neve.domain.principals import Principal, root_principal, user_arn
 from neve.errors import SnapshotNotFound
 from neve.messages.http import RequestHead
+from neve.operations.key_permission import conditions_of
 from neve.server.administration.accounts import Accounts
 from neve.server.administration.keys import existing_key, grants_of
 from neve.server.administration.messages import DecisionView, SimulateRequest
 from neve.server.administration.texts import conflict, invalid, shown
-from neve.stores.keys.contract_managed import ManagedKeys
+from neve.stores.keys.contract_managed import ManagedKeys, description_of
 from neve.stores.metadata.contract import MetadataStore
 from neve.stores.metadata.contract_identities import Attachment
 
@@ -56,7 +65,7 @@ class Simulator:
     def ask(self, request: SimulateRequest) -> DecisionView:
         account = self._accounts.the(request.account_id)
         action = _checked_action(request.action)
-        given = _checked_context(request.context)
+        given: Mapping[str, ContextValue] = _checked_context(request.context)
         snapshot = _SNAPSHOT.fullmatch(request.resource)
         resource = request.resource
         if snapshot is not None and resource == snapshot[1]:
@@ -71,7 +80,7 @@ class Simulator:
         principal = self._principal(account, request.user_name)
         notes: list[str] = []
         if key is not None:
-            given = _of_key(key) | given
+            given = {**conditions_of(description_of(key), ours=True), **given}
         context = self._context(principal, "" if snapshot is None else snapshot[1], given, notes)
         question = Question(principal=principal, action=action, resource=resource, context=context)
         decision = decide(question) if key is None else self._decide_for(key, question, request.context)
@@ -123,23 +132,10 @@ class Simulator:
 
     def _tags(self, account_id: AccountId, snapshot_id: str, notes: list[str]) -> Mapping[str, str]:
         try:
-            return self._metadata.visible_snapshot(account_id, SnapshotId(snapshot_id)).snapshot.tags
+            return self._metadata.snapshot(account_id, SnapshotId(snapshot_id)).tags
         except SnapshotNotFound:
-            notes.append(f"snapshot {snapshot_id} is not there: it was taken to have no tags")
+            notes.append(f"snapshot {snapshot_id} is not the account's: it was taken to have no tags")
             return {}
-
-
-def _of_key(key: KmsKey) -> dict[str, tuple[str, ...]]:
-    """Return what policies may ask about a key, as its operations tell it."""
-    found: dict[str, tuple[str, ...]] = {
-        "kms:keyspec": (KEY_SPEC,),
-        "kms:keyusage": (KEY_USAGE,),
-        "kms:keyorigin": ("AWS_KMS",),
-    }
-    for tag, value in key.tags.items():
-        name = f"aws:resourcetag/{tag.lower()}"
-        found[name] = (*found.get(name, ()), value)
-    return found
 
 
 class _Over(Mapping[str, Value]):

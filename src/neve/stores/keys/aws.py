@@ -105,6 +105,10 @@ class AwsKeys:
     def remote(self) -> bool:
         return True
 
+    @property
+    def accounts_are_ours(self) -> bool:
+        return False
+
     def describe(self, key_arn: str) -> KeyDescription:
         metadata = self._metadata(key_arn)
         return _description(metadata, self._version(key_arn, metadata))

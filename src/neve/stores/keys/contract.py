@@ -70,6 +70,15 @@ class KeyProvider(Protocol):
         """True if asking costs a network's round trip: then descriptions are remembered for a moment."""
         ...
 
+    @property
+    def accounts_are_ours(self) -> bool:
+        """True if the account in a key's ARN is one of this service.
+
+        Then a key is its account's: nobody else uses it unless its key policy or a grant says so, and nobody at all
+        where there is neither. False where accounts are somebody else's, who alone knows what they mean.
+        """
+        ...
+
     def describe(self, key_arn: str) -> KeyDescription:
         """Return what there is to know of a key, whatever its state.
 

@@ -79,6 +79,10 @@ class LocalKeyring:
     def remote(self) -> bool:
         return False
 
+    @property
+    def accounts_are_ours(self) -> bool:
+        return True
+
     def describe(self, key_arn: str) -> KeyDescription:
         return description_of(self._by_arn(key_arn))
 

@@ -99,6 +99,10 @@ class VaultTransit:
     def remote(self) -> bool:
         return True
 
+    @property
+    def accounts_are_ours(self) -> bool:
+        return True
+
     def describe(self, key_arn: str) -> KeyDescription:
         return _description(key_arn, self._read(key_arn))
 

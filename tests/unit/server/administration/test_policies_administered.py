@@ -13,6 +13,7 @@ from neve.domain.policies.ready_made import READY_MADE
 from neve.server.administration.messages import (
     AdministrationRefused,
     AttachPolicy,
+    CreateAccount,
     CreateUser,
     DecisionView,
     DeletePolicy,
@@ -189,6 +190,21 @@ class TestSimulation:
         start_snapshot(anna, tags={"team": "red"})
         found = self.ask(anna, "ebs:GetSnapshotBlock")
         assert (found.allowed, found.notes) == (True, [])
+
+    def test_a_snapshot_that_is_only_shared_has_no_tags_as_for_requests(self, anna: Office) -> None:
+        other = anna.administration.ask(CreateAccount(name="other")).account_id
+        condition = {"StringEquals": {"aws:ResourceTag/team": "red"}}
+        anna.administration.ask(CreateUser(account_id=other, user_name="otto"))
+        put = PutPolicy(account_id=other, policy_name="p", document=document(Condition=condition))
+        anna.administration.ask(put)
+        anna.administration.ask(AttachPolicy(account_id=other, policy_name="p", user_name="otto"))
+        start_snapshot(anna, tags={"team": "red"})
+        anna.metadata.modify_permissions(ACCOUNT, SnapshotId(SNAPSHOT), add=[other])
+        asked = SimulateRequest(
+            account_id=other, user_name="otto", action="ebs:GetSnapshotBlock", resource=SNAPSHOT_ARN
+        )
+        found = anna.administration.ask(asked)
+        assert (found.allowed, len(found.notes)) == (False, 1)
 
     def test_what_is_given_goes_before_what_is_looked_up_and_keys_have_no_case(self, anna: Office) -> None:
         condition = {
