@@ -45,6 +45,10 @@ class Lock:
     cool_off_hours: int | None
     """Compliance only; None for a lock that is final at once."""
 
+    def __post_init__(self) -> None:
+        assert (self.duration_days is None) != (self.expires_ms is None)
+        assert self.cool_off_hours is None or self.mode is LockMode.COMPLIANCE
+
     def duration_start_ms(self, snapshot: Snapshot) -> int | None:
         """Return when the duration began; None for a snapshot that is not completed yet."""
         if snapshot.completed_ms is None:

@@ -29,6 +29,7 @@ MESSAGE_COUNT: Final = "Changed blocks count mismatch for snapshot"
 
 NO_VOLUME: Final = "vol-ffffffff"
 """What a snapshot shows as its volume that was made of blocks or of another snapshot (contract 9.3)."""
+MINUTE_MS: Final = 60_000
 NO_TIMEOUT_MINUTES: Final = 1_000_000_000_000
 """Timeout of a snapshot that waits for no client, which is a copy: its deadline is some two million years away."""
 
@@ -117,7 +118,7 @@ class Snapshot:
 
         It never passes for one with `NO_TIMEOUT_MINUTES`; there it is a number to compare with, and no date.
         """
-        return self.last_write_ms + self.timeout_minutes * 60_000
+        return self.last_write_ms + self.timeout_minutes * MINUTE_MS
 
 
 def observed(snapshot: Snapshot, now_ms: int) -> Snapshot:

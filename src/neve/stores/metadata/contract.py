@@ -41,6 +41,7 @@ from neve.domain.snapshots import CompletionClaim, Sealed, Snapshot, SnapshotKey
 from neve.stores.metadata.contract_identities import IdentityRecords
 from neve.stores.metadata.contract_keys import KeyRecords
 from neve.stores.metadata.contract_lifecycle import LifecycleRecords
+from neve.stores.metadata.contract_needs import NeedRecords
 
 SegmentName = NewType("SegmentName", str)
 """32 lower-case hex digits, random; reserved before its bytes are written and never used twice."""
@@ -121,7 +122,7 @@ class WriteOutcome(Enum):
 
     WRITTEN = "written"
     SNAPSHOT_NOT_FOUND = "snapshot not found"
-    """Deleted, in error, or past its deadline."""
+    """Deleted, in the bin, in error, or past its deadline."""
     SNAPSHOT_SEALED = "snapshot sealed"
     """Its completion was accepted (for a block), or is over (for a hold)."""
     CHUNK_GONE = "chunk gone"
@@ -246,6 +247,11 @@ class MetadataStore(Protocol):
         """Locks, the recycle bin, copies."""
         ...
 
+    @property
+    def needs(self) -> NeedRecords:
+        """What needs chunks."""
+        ...
+
     # --- accounts, keys, domains
 
     def create_account(self, account: Account) -> None:
@@ -312,13 +318,13 @@ class MetadataStore(Protocol):
         One transaction: the token is looked up before anything else; then the parent must be completed,
         visible to the account and not larger; then the quotas must have room; then everything is written.
         The lineage, domain, base root and base count come from the parent where there is one.
-        A snapshot counts as pending until its completion is accepted or its deadline passes, and counts as
-        a snapshot until it is deleted. A snapshot id used before, and neither parent nor domain, is an
+        A snapshot counts as pending until its completion is accepted or its deadline passes, unless it is a copy, and
+        counts as a snapshot until it is deleted, which it is not in the bin. A snapshot id used before, and neither parent nor domain, is an
         InvariantError.
 
         Raises:
             ClientTokenMismatch: the token was used with another fingerprint.
-            SnapshotNotFound: the parent is missing, foreign, in error or deleted.
+            SnapshotNotFound: the parent is missing, foreign, in error, in the bin or deleted.
             SnapshotNotComplete: the parent is pending or sealing.
             ParentLargerThanChild
             PendingLimitReached, SnapshotLimitReached
@@ -329,7 +335,7 @@ class MetadataStore(Protocol):
         """Return a snapshot with its tags, in order of their keys.
 
         Raises:
-            SnapshotNotFound: missing, foreign or deleted.
+            SnapshotNotFound: missing, foreign, deleted, or in the bin, as everywhere below.
         """
         ...
 
@@ -352,7 +358,7 @@ class MetadataStore(Protocol):
         first claim stays, and the snapshot is returned as it is.
 
         Raises:
-            SnapshotNotFound: missing, foreign or deleted.
+            SnapshotNotFound: missing, foreign, deleted, or a copy, which no client completes.
         """
         ...
 
@@ -368,13 +374,13 @@ class MetadataStore(Protocol):
         ...
 
     def fail_completion(self, key: SnapshotKey, message: str, *, now_ms: int) -> bool:
-        """Move a sealing snapshot to error with `message`, which drops its rows. False as above."""
+        """Move a sealing snapshot to error with `message`, which drops its rows and its lock. False as above."""
         ...
 
     def expire(self, *, now_ms: int, limit: int) -> Sequence[SnapshotId]:
         """Move up to `limit` pending snapshots past their deadline to error; return their ids.
 
-        Their block rows are dropped: nobody can have built on them.
+        Their block rows are dropped: nobody can have built on them. So are their locks. A copy has no deadline that passes.
         """
         ...
 
@@ -437,7 +443,8 @@ class MetadataStore(Protocol):
     ) -> None:
         """Share an own snapshot with accounts or `EVERYBODY`, and take that back.
 
-        Adding whom it is shared with, adding the owner, removing whom it is not: no error, no change.
+        Adding whom it is shared with, adding the owner, removing whom it is not: no error, no change. Whoever
+        cannot see it any more loses the tags they gave it.
 
         Raises:
             SnapshotNotFound: missing, foreign or deleted.
@@ -476,10 +483,10 @@ class MetadataStore(Protocol):
     def remove_tags(
         self, account_id: AccountId, snapshot_ids: Collection[SnapshotId], removals: Collection[TagRemoval]
     ) -> None:
-        """Take tags away from each of the snapshots; no removals at all means every tag.
+        """Take the account's own tags away from each of the snapshots; no removals at all means every one.
 
         Raises:
-            SnapshotNotFound: one of them is missing, foreign or deleted. None was changed.
+            SnapshotNotFound: as `put_tags`. None was changed.
         """
         ...
 
@@ -501,7 +508,7 @@ class MetadataStore(Protocol):
 
         The batch's segment goes from reserved to live. Each chunk gets its row unless a good one is there; a
         bad row is replaced, which heals every snapshot that uses it. Then each block write, in order: its
-        snapshot must be pending and before its deadline, its chunk row must exist and not be bad; the
+        snapshot, a copy or not, must be pending and before its deadline, its chunk row must exist and not be bad; the
         block row is set (the last write to an index wins) and the snapshot's last_write_ms moves to
         `now_ms`, unless that is back. Then each hold: its snapshot must be sealing, its chunk row must exist
         and not be bad.

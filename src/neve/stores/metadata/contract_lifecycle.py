@@ -93,6 +93,8 @@ class LifecycleRecords(Protocol):
     ) -> LockedSnapshot | None:
         """Put what `change` makes of an own snapshot's lock in its place; None takes it off. Return what is there then.
 
+        It is given the snapshot as its record stands (`domain.snapshots.observed` knows of deadlines that passed).
+
         Raises:
             SnapshotNotFound: missing, foreign, deleted or in the bin.
         """
@@ -109,7 +111,10 @@ class LifecycleRecords(Protocol):
     def locks(
         self, account_id: AccountId, *, after: SnapshotKey | None, limit: int
     ) -> Sequence[LockedSnapshot]:
-        """Return up to `limit` of the account's snapshots with a lock, ascending by key, the first one above `after`."""
+        """Return up to `limit` of the account's snapshots with a lock, ascending by key, the first one above `after`.
+
+        Those whose lock has expired are among them, those in the bin are not.
+        """
         ...
 
     # --- recycle bin
@@ -137,7 +142,7 @@ class LifecycleRecords(Protocol):
         ...
 
     def empty_bin(self, *, now_ms: int, limit: int) -> Sequence[SnapshotId]:
-        """Move up to `limit` snapshots whose time in the bin is over to deleted; return their ids."""
+        """Move up to `limit` snapshots whose time in the bin is over to deleted, the longest over first; return their ids."""
         ...
 
     def put_rule(self, rule: RetentionRule) -> None:
@@ -189,8 +194,9 @@ class LifecycleRecords(Protocol):
     ) -> Copy | None:
         """Write down what a pending copy is of, once: volume size, source's root and domain; and its own domain.
 
-        If both domains are one, the copy's base is the source's root: there is nothing to copy.
-        None if it is no longer pending.
+        If both domains are one, the copy's base is the source's root: there is nothing to copy. A copy that was
+        resolved before stays as it is. None if it is no longer pending. Before, it takes no blocks: resolving one
+        that has some is an InvariantError.
 
         Raises:
             SnapshotNotFound: the source is no longer completed.
@@ -204,10 +210,11 @@ class LifecycleRecords(Protocol):
     def finish_copying(self, key: SnapshotKey, *, now_ms: int) -> bool:
         """Move a pending copy whose blocks are all written to sealing, as if its completion had been accepted.
 
-        Its claim is the count of its block rows, without a checksum. False if it is no longer pending.
+        Its claim is the count of its block rows, without a checksum: whoever calls writes no more. False if it is no
+        longer pending. Not before it is resolved.
         """
         ...
 
     def fail_copy(self, key: SnapshotKey, message: str, *, now_ms: int) -> bool:
-        """Move a pending copy to error with `message`; its rows are dropped. False if it is no longer pending."""
+        """Move a pending copy to error with `message`; rows and lock are dropped. False if it is no longer pending."""
         ...

@@ -89,9 +89,9 @@ SNAPSHOTS_TAGGED = f"""
 ) ORDER BY snapshot_key
 """  # noqa: S608 - one statement of ours inside another
 SNAPSHOTS_SEALING = f"{_SNAPSHOT} WHERE state = 'sealing' ORDER BY snapshot_key LIMIT ?"
-# Copies wait for no client: their deadline is further away than any that was asked for.
+# Told apart by their deadline, copies are not even looked at.
 COUNT_PENDING = """
-SELECT count(*) FROM snapshot WHERE state = 'pending' AND deadline_ms > ? AND account_id = ? AND origin = 'direct'
+SELECT count(*) FROM snapshot WHERE state = 'pending' AND deadline_ms > ? AND deadline_ms < ? AND account_id = ?
 """
 # Those in the recycle bin included.
 COUNT_OF_ACCOUNT = "SELECT count(*) FROM snapshot WHERE account_id = ? AND state <> 'deleted'"

@@ -5,9 +5,9 @@ Nothing but this module takes a snapshot from an account: by deletion at once, o
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from neve.domain.identities import AccountId, SnapshotId
+from neve.domain.locks import DAY_MS
 from neve.domain.retention import ResourceTag, RetentionRule, retention_days
 from neve.domain.snapshots import Snapshot, SnapshotKey, observed
 from neve.errors import RuleNotFound, SnapshotLocked, SnapshotNotFound
@@ -16,8 +16,6 @@ from neve.stores.metadata import statements_lifecycle as statements
 from neve.stores.metadata.contract_lifecycle import RecycledSnapshot
 from neve.stores.metadata.records import locking, snapshots
 from neve.stores.metadata.session import Row, Session
-
-_DAY_MS: Final = 24 * 3600 * 1000
 
 # --- deletion
 
@@ -33,7 +31,7 @@ def delete_snapshot(
     if days is None:
         _delete_for_good(session, snapshot.key, now_ms=now_ms)
         return None
-    exits_ms = now_ms + days * _DAY_MS
+    exits_ms = now_ms + days * DAY_MS
     session.rows(statements.RECYCLE, (now_ms, snapshot.key))
     session.rows(statements.PUT_IN_BIN, (snapshot.key, account_id, now_ms, exits_ms))
     return exits_ms

@@ -11,6 +11,7 @@ from neve.domain.blocks import ChunkId, Digest
 from neve.domain.identities import AccountId, DomainKey, SnapshotId
 from neve.domain.snapshots import (
     MESSAGE_TIMED_OUT,
+    MINUTE_MS,
     CompletionClaim,
     Origin,
     Sealed,
@@ -61,7 +62,7 @@ def add_snapshot(session: Session, new: NewSnapshot) -> SnapshotKey:
         new.timeout_minutes,
         new.now_ms,
         new.now_ms,
-        new.now_ms + new.timeout_minutes * 60_000,
+        new.now_ms + new.timeout_minutes * MINUTE_MS,
         new.base_root,
         new.base_block_count,
         new.origin,

@@ -6,7 +6,15 @@ the answer is the one it got then, whatever has become of the parent, the quotas
 
 import json
 
-from neve.domain.snapshots import Origin, Snapshot, SnapshotKey, State, observed
+from neve.domain.snapshots import (
+    MINUTE_MS,
+    NO_TIMEOUT_MINUTES,
+    Origin,
+    Snapshot,
+    SnapshotKey,
+    State,
+    observed,
+)
 from neve.errors import (
     ClientTokenMismatch,
     ParentLargerThanChild,
@@ -97,7 +105,8 @@ def _parent(session: Session, start: SnapshotStart) -> Snapshot | None:
 
 def _check_quotas(session: Session, start: SnapshotStart) -> None:
     if start.pending_max:
-        ((pending,),) = session.rows(statements.COUNT_PENDING, (start.now_ms, start.account_id))
+        values = (start.now_ms, NO_TIMEOUT_MINUTES * MINUTE_MS, start.account_id)
+        ((pending,),) = session.rows(statements.COUNT_PENDING, values)
         if pending >= start.pending_max:
             raise PendingLimitReached(f"the account has {pending} pending snapshots")
     if start.snapshots_max:
