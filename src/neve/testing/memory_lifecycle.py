@@ -180,10 +180,14 @@ class MemoryLifecycleRecords:
             snapshot=self._snapshots[key], entered_ms=times.entered_ms, exits_ms=times.exits_ms
         )
 
-    def put_rule(self, rule: RetentionRule) -> None:
+    def change_rules(
+        self, account_id: AccountId, change: Callable[[Sequence[RetentionRule]], RetentionRule]
+    ) -> RetentionRule:
         with self._alone():
-            self._demand_account(rule.account_id)
-            self._rules[rule.account_id, rule.rule_id] = rule
+            self._demand_account(account_id)
+            rule = change(self._rules_of(account_id))
+            self._rules[account_id, rule.rule_id] = rule
+            return rule
 
     def rule(self, account_id: AccountId, rule_id: str) -> RetentionRule:
         with self._alone():

@@ -145,8 +145,13 @@ class LifecycleRecords(Protocol):
         """Move up to `limit` snapshots whose time in the bin is over to deleted, the longest over first; return their ids."""
         ...
 
-    def put_rule(self, rule: RetentionRule) -> None:
-        """Record a retention rule of a recorded account; one with the same id takes its place."""
+    def change_rules(
+        self, account_id: AccountId, change: Callable[[Sequence[RetentionRule]], RetentionRule]
+    ) -> RetentionRule:
+        """Record and return the retention rule that `change` makes of those a recorded account has.
+
+        It is a new one, or takes the place of the one with its id.
+        """
         ...
 
     def rule(self, account_id: AccountId, rule_id: str) -> RetentionRule:
@@ -158,7 +163,7 @@ class LifecycleRecords(Protocol):
         ...
 
     def rules(self, account_id: AccountId) -> Sequence[RetentionRule]:
-        """Return the account's rules, by id. They are few: whoever makes one sees to that."""
+        """Return the account's rules, by id. They are few: whoever changes them sees to that."""
         ...
 
     def remove_rule(self, account_id: AccountId, rule_id: str) -> None:

@@ -59,9 +59,11 @@ class SqliteLifecycleRecords:
         with self._database.writing() as session:
             return recycling.empty_bin(session, now_ms=now_ms, limit=limit)
 
-    def put_rule(self, rule: RetentionRule) -> None:
+    def change_rules(
+        self, account_id: AccountId, change: Callable[[Sequence[RetentionRule]], RetentionRule]
+    ) -> RetentionRule:
         with self._database.writing() as session:
-            recycling.put_rule(session, rule)
+            return recycling.change_rules(session, account_id, change)
 
     def rule(self, account_id: AccountId, rule_id: str) -> RetentionRule:
         with self._database.reading(one_statement=True) as session:

@@ -4,7 +4,7 @@ Nothing but this module takes a snapshot from an account: by deletion at once, o
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from neve.domain.identities import AccountId, SnapshotId
 from neve.domain.locks import DAY_MS
@@ -95,9 +95,12 @@ def _recycled_from(session: Session, rows: Sequence[Row]) -> Sequence[RecycledSn
 # --- retention rules
 
 
-def put_rule(session: Session, rule: RetentionRule) -> None:
+def change_rules(
+    session: Session, account_id: AccountId, change: Callable[[Sequence[RetentionRule]], RetentionRule]
+) -> RetentionRule:
+    rule = change(rules(session, account_id))
     values = (
-        rule.account_id,
+        account_id,
         rule.rule_id,
         rule.description,
         rule.retention_days,
@@ -107,6 +110,7 @@ def put_rule(session: Session, rule: RetentionRule) -> None:
         rule.created_ms,
     )
     session.rows(statements.PUT_RULE, values)
+    return rule
 
 
 def rule(session: Session, account_id: AccountId, rule_id: str) -> RetentionRule:
