@@ -162,8 +162,6 @@ def test_LIVE_a_recipient_changes_nothing_and_builds_on_nothing(owner: Person, r
         assert refusal(call) == NOT_FOUND
     for call in (
         lambda: ec2.delete_snapshot(SnapshotId=snapshot_id),
-        lambda: ec2.create_tags(Resources=[snapshot_id], Tags=[{"Key": "k", "Value": "v"}]),
-        lambda: ec2.delete_tags(Resources=[snapshot_id]),
         lambda: ec2.describe_snapshot_attribute(**permissions),
         lambda: ec2.reset_snapshot_attribute(**permissions),
         lambda: ec2.modify_snapshot_attribute(
@@ -175,6 +173,38 @@ def test_LIVE_a_recipient_changes_nothing_and_builds_on_nothing(owner: Person, r
     assert owner.client("ec2").describe_snapshot_attribute(**permissions)["CreateVolumePermissions"] == [
         {"UserId": recipient.account_id}
     ]
+
+
+def test_LIVE_a_recipients_tags_are_the_recipients_own(
+    owner: Person, recipient: Person, stranger: Person
+) -> None:
+    snapshot_id = completed(owner, Tags=[{"Key": "host", "Value": "web-1"}])
+    for person in (recipient, stranger):
+        share(owner, snapshot_id, person)
+    recipient.client("ec2").create_tags(Resources=[snapshot_id], Tags=[{"Key": "copied", "Value": "no"}])
+
+    def tags(person: Person) -> tuple[list[Any], list[Any]]:
+        (shown,) = person.client("ec2").describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]
+        described = person.client("ec2").describe_tags(
+            Filters=[{"Name": "resource-id", "Values": [snapshot_id]}]
+        )
+        pairs = [(tag["Key"], tag["Value"]) for tag in shown.get("Tags", [])]
+        return pairs, [(tag["Key"], tag["Value"]) for tag in described["Tags"]]
+
+    assert tags(owner) == ([("host", "web-1")],) * 2
+    assert tags(recipient) == ([("copied", "no")],) * 2
+    assert tags(stranger) == ([],) * 2
+    by_tag = {"Filters": [{"Name": "tag:copied", "Values": ["*"]}]}
+    assert (visible(recipient, **by_tag), visible(owner, **by_tag)) == ([snapshot_id], [])
+    unshare(owner, snapshot_id, recipient)
+    share(owner, snapshot_id, recipient)
+    assert tags(recipient) == ([],) * 2
+    unshare(owner, snapshot_id, stranger)
+    for call in (
+        lambda: stranger.client("ec2").create_tags(Resources=[snapshot_id], Tags=[{"Key": "k"}]),
+        lambda: stranger.client("ec2").delete_tags(Resources=[snapshot_id]),
+    ):
+        assert refusal(call) == NO_SNAPSHOT
 
 
 @pytest.mark.parametrize(

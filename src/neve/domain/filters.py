@@ -102,15 +102,15 @@ class Filters:
     def tag_key(self) -> str | None:
         """Return a tag key that whatever passes has a tag with, or None if that is not known without looking.
 
-        An index finds those that have it. Of several keys it is the one whose filter comes last.
+        An index finds those that have it. Of several keys it is that of the first filter.
         """
-        found = None
         for name, alternatives in self._filters:
             if name.startswith(_TAG_PREFIX):
-                found = name.removeprefix(_TAG_PREFIX)
-            elif name == _TAG_KEY and not alternatives.wildcards and len(alternatives.exact) == 1:
-                (found,) = alternatives.exact
-        return found
+                return name.removeprefix(_TAG_PREFIX)
+            if name == _TAG_KEY and not alternatives.wildcards and len(alternatives.exact) == 1:
+                (only,) = alternatives.exact
+                return only
+        return None
 
 
 def _check_name(name: str, known: frozenset[str]) -> None:

@@ -1,10 +1,15 @@
-"""CreateTags: label snapshots (contract 9.5)."""
+"""CreateTags: label snapshots, one's own and those that others share (contract 9.5).
+
+Tag sets are each account's own (contract 9.3): a recipient's tags are seen by the recipient alone, and end with the
+sharing.
+"""
 
 from neve.domain.tags import checked_ec2_tags, tag_limit_exceeded
 from neve.errors import SnapshotNotFound, TagLimitReached
 from neve.messages.ec2 import CreateTagsRequest, VoidResponse
 from neve.operations.context import Caller, Context
 from neve.operations.ec2 import refusals
+from neve.operations.visibility import Sight
 
 
 def create_tags(ctx: Context, caller: Caller, request: CreateTagsRequest) -> VoidResponse:
@@ -18,11 +23,11 @@ def create_tags(ctx: Context, caller: Caller, request: CreateTagsRequest) -> Voi
     """
     tags = checked_ec2_tags([(tag.key, tag.value) for tag in request.tags], ctx.limits)
     snapshot_ids = refusals.checked_resource_ids(ctx, request.resources)
-    if request.dry_run:
-        for snapshot_id in snapshot_ids:
-            snapshot = refusals.own_snapshot(ctx, caller, snapshot_id)
-            if len(snapshot.tags.keys() | tags.keys()) > ctx.limits.tags_per_snapshot_max:
-                raise tag_limit_exceeded()
+    sight = Sight(ctx, caller.account_id)
+    for snapshot_id in snapshot_ids:
+        snapshot = refusals.visible_snapshot(sight, snapshot_id).snapshot
+        if len(snapshot.tags.keys() | tags.keys()) > ctx.limits.tags_per_snapshot_max:
+            raise tag_limit_exceeded()
     refusals.end_dry_run(dry_run=request.dry_run)
     try:
         ctx.metadata.put_tags(

@@ -4,6 +4,7 @@ from neve.errors import SnapshotNotFound
 from neve.messages.ec2 import DeleteTagsRequest, VoidResponse
 from neve.operations.context import Caller, Context
 from neve.operations.ec2 import refusals
+from neve.operations.visibility import Sight
 from neve.stores.metadata.contract import TagRemoval
 
 
@@ -18,9 +19,9 @@ def delete_tags(ctx: Context, caller: Caller, request: DeleteTagsRequest) -> Voi
             DryRunOperation.
     """
     snapshot_ids = refusals.checked_resource_ids(ctx, request.resources)
-    if request.dry_run:
-        for snapshot_id in snapshot_ids:
-            refusals.own_snapshot(ctx, caller, snapshot_id)
+    sight = Sight(ctx, caller.account_id)
+    for snapshot_id in snapshot_ids:
+        refusals.visible_snapshot(sight, snapshot_id)
     refusals.end_dry_run(dry_run=request.dry_run)
     removals = [TagRemoval(selector.key, selector.value) for selector in request.tags]
     try:

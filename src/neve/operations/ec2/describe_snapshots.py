@@ -1,13 +1,14 @@
 """DescribeSnapshots: which snapshots there are, and how they are doing (contract 9.3).
 
 Every state is visible until deletion, failed ones included: it is here that clients learn why a snapshot
-failed. Shared and public snapshots of other accounts are shown too, without their tags, which are the owner's
-(`selection` has who sees what).
+failed. Shared and public snapshots of other accounts are shown too, with the tags that the caller's account gave them:
+tag sets are each account's own (`selection` has who sees what).
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Final
 
 from neve.domain.copies import MESSAGE_UNRESOLVED, copied_percent
@@ -48,7 +49,9 @@ def describe_snapshots(
         after = None
         if request.next_token is not None:
             after = pages.read_page_token(ctx, request.next_token, _OPERATION, subject)
-        snapshots = selection.look_through(after=after, only=filters.only("snapshot-id"))
+        snapshots = selection.look_through(
+            after=after, only=filters.only("snapshot-id"), tag_key=filters.tag_key()
+        )
     refusals.end_dry_run(dry_run=request.dry_run)
 
     found = _passing(ctx, snapshots, filters)
@@ -86,9 +89,29 @@ def _passing(
     ctx: Context, snapshots: Iterable[Snapshot], filters: Filters
 ) -> Iterator[tuple[SnapshotKey, SnapshotDescription]]:
     for snapshot in snapshots:
-        description = _described(ctx, snapshot)
-        if filters.hold(_texts(description), snapshot.tags):
-            yield snapshot.key, description
+        candidate = _Candidate(ctx, snapshot)
+        if filters.hold(candidate, snapshot.tags):
+            yield snapshot.key, candidate.shown
+
+
+class _Candidate:
+    """A snapshot that may be shown: described once a filter asks how it reads, or when it is shown.
+
+    Filters look at many more snapshots than they let through.
+    """
+
+    def __init__(self, ctx: Context, snapshot: Snapshot) -> None:
+        self._ctx = ctx
+        self._snapshot = snapshot
+
+    @cached_property
+    def shown(self) -> SnapshotDescription:
+        return _described(self._ctx, self._snapshot)
+
+    def get(self, name: str, /) -> str | None:
+        """Return what a filter of this name compares with."""
+        text = _TEXTS.get(name)
+        return None if text is None else text(self.shown)
 
 
 def _described(ctx: Context, snapshot: Snapshot) -> SnapshotDescription:
@@ -130,26 +153,26 @@ def _progress(ctx: Context, snapshot: Snapshot) -> tuple[str, str]:
     return f"{copied_percent(copy.copied_count, copy.source_block_count)}%", snapshot.state_message
 
 
-def _texts(description: SnapshotDescription) -> Mapping[str, str]:
-    """Return what filters compare with: each element as the answer spells it.
-
-    There is no `owner-alias`: only snapshots of Amazon's own have one.
-    """
-    return {
-        "description": description.description,
-        "encrypted": "true" if description.encrypted else "false",
-        "owner-id": description.owner_id,
-        "progress": description.progress,
-        "snapshot-id": description.snapshot_id,
-        "start-time": _iso_8601(description.start_time_ms),
-        "status": description.state,
-        "storage-tier": description.storage_tier,
-        "transfer-type": description.transfer_type,
-        "volume-id": description.volume_id,
-        "volume-size": str(description.volume_size),
-    }
-
-
 def _iso_8601(time_ms: int) -> str:
-    seconds, milliseconds = divmod(time_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03}Z"
+    return f"{(_EPOCH + timedelta(milliseconds=time_ms)).isoformat(timespec='milliseconds')}Z"
+
+
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, left unsaid: an offset would be written out
+
+_TEXTS: Final[Mapping[str, Callable[[SnapshotDescription], str]]] = {
+    "description": lambda shown: shown.description,
+    "encrypted": lambda shown: "true" if shown.encrypted else "false",
+    "owner-id": lambda shown: shown.owner_id,
+    "progress": lambda shown: shown.progress,
+    "snapshot-id": lambda shown: shown.snapshot_id,
+    "start-time": lambda shown: _iso_8601(shown.start_time_ms),
+    "status": lambda shown: shown.state,
+    "storage-tier": lambda shown: shown.storage_tier,
+    "transfer-type": lambda shown: shown.transfer_type,
+    "volume-id": lambda shown: shown.volume_id,
+    "volume-size": lambda shown: str(shown.volume_size),
+}
+"""What filters compare with: each element as the answer spells it.
+
+There is no `owner-alias`: only snapshots of Amazon's own have one.
+"""

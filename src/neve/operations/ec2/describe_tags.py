@@ -1,4 +1,6 @@
-"""DescribeTags: every tag of every snapshot, one by one (contract 9.5).
+"""DescribeTags: every tag that the account gave to a snapshot it sees, one by one (contract 9.5).
+
+That includes its tags on what others share with it, and nobody else's: tag sets are each account's own.
 
 A page may end in the middle of a snapshot's tags. Its token therefore names the snapshot and, behind a dash,
 the key of the last tag shown; the key is part of what the sealed half is bound to, so it cannot be altered.
@@ -13,13 +15,14 @@ from neve.domain.snapshots import Snapshot, SnapshotKey
 from neve.messages.ec2 import DescribeTagsRequest, DescribeTagsResponse, TagDescription
 from neve.operations.context import Caller, Context
 from neve.operations.ec2 import pages, refusals
+from neve.operations.ec2.selection import Selection
 
 _OPERATION: Final = "DescribeTags"
 _RESOURCE_TYPE: Final = "snapshot"
 
 
 def describe_tags(ctx: Context, caller: Caller, request: DescribeTagsRequest) -> DescribeTagsResponse:
-    """Return the tags of the caller's snapshots that pass the filters, by snapshot and key, page by page.
+    """Return the caller's tags that pass the filters, by snapshot and key, page by page.
 
     Changes nothing. Pages keep their promise while tags and snapshots come and go: see `pages`.
 
@@ -48,7 +51,10 @@ def _passing(
 ) -> Iterator[tuple[SnapshotKey, TagDescription]]:
     # The snapshot that the page before ended in is looked at again: it may have more tags.
     after = None if last is None else SnapshotKey(last[0] - 1)
-    for snapshot in pages.look_through(ctx, caller.account_id, after=after, only=filters.only("resource-id")):
+    visible = Selection(ctx, caller, owners=(), restorers=())
+    for snapshot in visible.look_through(
+        after=after, only=filters.only("resource-id"), tag_key=_tag_key(filters)
+    ):
         for tag in _tags(snapshot):
             if last is not None and (snapshot.key, tag.key) <= last:
                 continue
@@ -60,6 +66,12 @@ def _passing(
             }
             if filters.hold(texts, {tag.key: tag.value}):
                 yield snapshot.key, tag
+
+
+def _tag_key(filters: Filters) -> str | None:
+    """Return the one key that tags which pass have, if that is known without looking."""
+    keys = filters.only("key")
+    return next(iter(keys)) if keys is not None and len(keys) == 1 else filters.tag_key()
 
 
 def _tags(snapshot: Snapshot) -> Iterator[TagDescription]:

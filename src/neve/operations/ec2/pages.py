@@ -121,18 +121,29 @@ def invalid_pagination_token() -> Ec2Error:
 
 
 def look_through(
-    ctx: Context, account_id: AccountId, *, after: SnapshotKey | None, only: frozenset[str] | None
+    ctx: Context,
+    account_id: AccountId,
+    *,
+    after: SnapshotKey | None,
+    only: frozenset[str] | None,
+    tag_key: str | None,
 ) -> Iterator[Snapshot]:
     """Yield the account's own snapshots above `after`, ascending by key, as they are seen now.
 
     `only` are the ids that can be wanted, or None if any can: a handful is looked up one by one instead of
-    searched for among all the others. At most one slice of records is in memory.
+    searched for among all the others. Else only those with the tag key are looked at, if there is one that all
+    that are wanted have. At most one slice of records is in memory.
     """
     now_ms = ctx.clock.now_ms()
+    metadata = ctx.metadata
     records = (
-        slices(lambda last, limit: ctx.metadata.snapshots(account_id, after=last, limit=limit), _key, after)
+        slices(
+            lambda last, limit: metadata.snapshots(account_id, after=last, limit=limit, tag_key=tag_key),
+            _key,
+            after,
+        )
         if only is None
-        else handful(lambda snapshot_id: ctx.metadata.snapshot(account_id, snapshot_id), _key, after, only)
+        else handful(lambda snapshot_id: metadata.snapshot(account_id, snapshot_id), _key, after, only)
     )
     for record in records:
         yield observed(record, now_ms)

@@ -66,27 +66,36 @@ class Selection:
         except SnapshotNotFound:  # deleted since it was read
             return frozenset()
 
-    def look_through(self, *, after: SnapshotKey | None, only: frozenset[str] | None) -> Iterator[Snapshot]:
+    def look_through(
+        self, *, after: SnapshotKey | None, only: frozenset[str] | None, tag_key: str | None
+    ) -> Iterator[Snapshot]:
         """Yield the snapshots asked for above `after`, ascending by key, as they are seen now.
 
-        `only` is as in `pages.look_through`. At most one slice of records is in memory.
+        `only` and `tag_key` are as in `pages.look_through`. At most one slice of records is in memory.
         """
         if self._owners == {self._account_id} and not self._restorers:
             # Nobody's public snapshots are in the way of who asks for their own.
-            yield from pages.look_through(self._ctx, self._account_id, after=after, only=only)
+            yield from pages.look_through(
+                self._ctx, self._account_id, after=after, only=only, tag_key=tag_key
+            )
         elif self._owners != {_AMAZON}:
             now_ms = self._ctx.clock.now_ms()
-            for visible in self._visible(after, only):
+            for visible in self._visible(after, only, tag_key):
                 if self.holds(visible):
                     yield observed(visible.snapshot, now_ms)
 
-    def _visible(self, after: SnapshotKey | None, only: frozenset[str] | None) -> Iterator[VisibleSnapshot]:
-        metadata, sight = self._ctx.metadata, Sight(self._ctx, self._account_id)
+    def _visible(
+        self, after: SnapshotKey | None, only: frozenset[str] | None, tag_key: str | None
+    ) -> Iterator[VisibleSnapshot]:
+        account_id, metadata = self._account_id, self._ctx.metadata
+        sight = Sight(self._ctx, account_id)
         if only is not None:
             return pages.handful(sight.snapshot, lambda visible: visible.snapshot.key, after, only)
         return sight.of(
             pages.slices(
-                lambda last, limit: metadata.visible_snapshots(self._account_id, after=last, limit=limit),
+                lambda last, limit: metadata.visible_snapshots(
+                    account_id, after=last, limit=limit, tag_key=tag_key
+                ),
                 lambda visible: visible.snapshot.key,
                 after,
             )

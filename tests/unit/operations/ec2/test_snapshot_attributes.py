@@ -9,22 +9,17 @@ from hypothesis import strategies as st
 from neve.domain.identities import AccountId, SnapshotId
 from neve.errors import Ec2Error, KeyProviderUnavailable
 from neve.limits import TINY
-from neve.messages.ebs import Tag
 from neve.messages.ec2 import (
-    CreateTagsRequest,
     CreateVolumePermission,
     CreateVolumePermissionModifications,
     DeleteSnapshotRequest,
-    DeleteTagsRequest,
     DescribeSnapshotAttributeRequest,
     DescribeSnapshotAttributeResponse,
     ModifySnapshotAttributeRequest,
     ResetSnapshotAttributeRequest,
     VoidResponse,
 )
-from neve.operations.ec2.create_tags import create_tags
 from neve.operations.ec2.delete_snapshot import delete_snapshot
-from neve.operations.ec2.delete_tags import delete_tags
 from neve.operations.ec2.describe_snapshot_attribute import describe_snapshot_attribute
 from neve.operations.ec2.modify_snapshot_attribute import modify_snapshot_attribute
 from neve.operations.ec2.reset_snapshot_attribute import reset_snapshot_attribute
@@ -375,16 +370,12 @@ def owners_calls(
     )
     reset = ResetSnapshotAttributeRequest(snapshot_id=snapshot_id, attribute=PERMISSIONS, dry_run=dry_run)
     delete = DeleteSnapshotRequest(snapshot_id=snapshot_id, dry_run=dry_run)
-    put_tags = CreateTagsRequest(resources=(snapshot_id,), tags=(Tag("k", "v"),), dry_run=dry_run)
-    remove_tags = DeleteTagsRequest(resources=(snapshot_id,), dry_run=dry_run)
     return [
         lambda: modify(
             world, snapshot_id, listed("add", THIRD_ACCOUNT, dry_run=dry_run), account_id=account_id
         ),
         lambda: describe_snapshot_attribute(ctx, caller, describe),
         lambda: reset_snapshot_attribute(ctx, caller, reset),
-        lambda: create_tags(ctx, caller, put_tags),
-        lambda: delete_tags(ctx, caller, remove_tags),
         lambda: delete_snapshot(ctx, caller, delete),
     ]
 
