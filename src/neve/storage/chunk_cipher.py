@@ -26,6 +26,8 @@ from neve.errors import ChunkDamaged, InvariantError
 from neve.storage.chunk_codec import SEALED_OVERHEAD_BYTES, Encoded
 from neve.stores.metadata.contract import Encoding
 
+GENERATION_BYTES: Final = 4
+"""What a sealed chunk begins with: enough to say which key opens it."""
 MAP_GENERATION: Final = 0
 """Stands where a generation of the data key stands, in chunks sealed under the domain's map key."""
 KEY_BYTES: Final = 32
@@ -52,6 +54,8 @@ KeyOf = Callable[[int], bytes]
 Raises:
     ChunkDamaged: there is no such generation.
 """
+HasKey = Callable[[int], bool]
+"""Return whether the key of a generation can be had."""
 
 
 class ChunkSeal(Protocol):
@@ -73,6 +77,19 @@ class ChunkSeal(Protocol):
         """
         ...
 
+    @property
+    def has_older_keys(self) -> bool:
+        """True if chunks may be sealed under other keys than the one that new ones are sealed under."""
+        ...
+
+    def has_key_of(self, head: bytes) -> bool:
+        """Return whether the key can be had of a stored chunk that begins with these GENERATION_BYTES.
+
+        Raises:
+            StoreError: nobody can say just now.
+        """
+        ...
+
 
 class Unsealed:
     """Chunks of a domain that is not encrypted pass as they are."""
@@ -90,6 +107,13 @@ class Unsealed:
             raise ChunkDamaged(f"chunk {chunk_id.hex()} is sealed, and its domain is not encrypted")
         return stored
 
+    has_older_keys = False
+
+    def has_key_of(self, head: bytes) -> bool:
+        """Return True: it takes none."""
+        del head
+        return True
+
 
 class Locked:
     """Stands for the blocks of an encrypted domain for as long as nobody asked for its data keys."""
@@ -104,14 +128,30 @@ class Locked:
         del chunk_id, kind, stored
         raise InvariantError("a block of an encrypted domain is read without its data keys")
 
+    has_older_keys = True
+
+    def has_key_of(self, head: bytes) -> bool:
+        """Refuse."""
+        del head
+        raise InvariantError("a block of an encrypted domain is looked for without its data keys")
+
 
 class ChunkCipher:
     """Seals chunks of one domain under one generation, and opens those of every generation it has keys of."""
 
-    def __init__(self, *, domain_uid: bytes, seals_with: int, key_of: KeyOf, entropy: Entropy) -> None:
+    def __init__(
+        self,
+        *,
+        domain_uid: bytes,
+        seals_with: int,
+        key_of: KeyOf,
+        entropy: Entropy,
+        has_key: HasKey = lambda _: True,
+    ) -> None:
         self._domain_uid = domain_uid
         self._seals_with = seals_with
         self._key_of = key_of
+        self._has_key = has_key
         self._entropy = entropy
 
     def seal(self, chunk_id: ChunkId, kind: ChunkKind, encoded: Encoded) -> Encoded:
@@ -156,6 +196,19 @@ class ChunkCipher:
                 f"chunk {chunk_id.hex()} does not open under generation {generation}: altered, or another chunk"
             ) from None
         return Encoded(encoding=encoding, data=data, plain_bytes=stored.plain_bytes)
+
+    @property
+    def has_older_keys(self) -> bool:
+        """True if this is not the first generation that seals blocks."""
+        return self._seals_with > MAP_GENERATION + 1
+
+    def has_key_of(self, head: bytes) -> bool:
+        """Return whether the key can be had of a stored chunk that begins with these GENERATION_BYTES.
+
+        Raises:
+            StoreError: whatever `has_key` raises.
+        """
+        return self._has_key(int.from_bytes(head))
 
     def _bound(
         self, generation: int, chunk_id: ChunkId, kind: ChunkKind, encoding: Encoding, plain_bytes: int

@@ -22,15 +22,18 @@ from neve.domain.blocks import ZERO_CHUNK_ID, BlockIndex, ChunkId, ChunkKind, Di
 from neve.domain.identities import DomainKey
 from neve.domain.snapshots import Snapshot, SnapshotKey
 from neve.errors import (
+    ChunkDamaged,
     InvariantError,
     NeveError,
     ReservationCancelled,
+    SegmentMissing,
     SnapshotNotFound,
     SnapshotSealed,
     StoreUnavailable,
 )
 from neve.limits import Limits
 from neve.processors import Processors
+from neve.storage.chunk_cipher import GENERATION_BYTES
 from neve.storage.chunk_codec import ChunkCodec
 from neve.storage.domains import OpenDomain
 from neve.storage.segment_format import SegmentEntry, build
@@ -229,8 +232,25 @@ class Committer:
         self, domain: OpenDomain, chunk_id: ChunkId, content: bytes, attempt: int
     ) -> SegmentEntry | None:
         if attempt == 0 and self._metadata.stored(domain.key, [chunk_id]):
-            return None
+            if not domain.blocks.has_older_keys or self._has_key_of(domain, chunk_id):
+                return None
+            self._metadata.mark_bad(domain.key, chunk_id)
         return self._sealed(domain, chunk_id, ChunkKind.BLOCK, content)
+
+    def _has_key_of(self, domain: OpenDomain, chunk_id: ChunkId) -> bool:
+        """Return whether a stored block can be opened, as far as that is a question of keys.
+
+        An older data key may be lost with the KMS key's old material: to acknowledge what only that one opens would be to
+        acknowledge nothing. Stored anew under the newest, it is there again for every snapshot that has it.
+        """
+        record = self._metadata.chunks(domain.key, [chunk_id]).get(chunk_id)
+        if record is None:
+            return True  # gone since: the transaction will say so
+        try:
+            head = self._segments.read(record.segment, record.offset, GENERATION_BYTES)
+        except (SegmentMissing, ChunkDamaged):
+            return False
+        return domain.blocks.has_key_of(head)
 
     def _sealed(self, domain: OpenDomain, chunk_id: ChunkId, kind: ChunkKind, content: bytes) -> SegmentEntry:
         """Return content as it will stand in a segment; it was opened again and compared."""

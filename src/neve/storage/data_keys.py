@@ -30,6 +30,9 @@ from neve.stores.metadata.contract_keys import DomainWrapping
 
 _FIRST_GENERATION: Final = MAP_GENERATION + 1
 _DOES_NOT_OPEN: Final = "InvalidCiphertextException"
+_RETIRED: Final = "KMSInvalidStateException"
+"""Of a wrapping, while its key is fine: the material that it was made with is not to be used any more."""
+_DENIED: Final = "AccessDeniedException"
 
 
 class DataKeys:
@@ -90,17 +93,24 @@ class DataKeys:
         newest = generations.newest()
         generations.key(newest)
         return ChunkCipher(
-            domain_uid=domain.uid, seals_with=newest, key_of=generations.key_for_chunk, entropy=self._entropy
+            domain_uid=domain.uid,
+            seals_with=newest,
+            key_of=generations.key_for_chunk,
+            has_key=generations.has_key,
+            entropy=self._entropy,
         )
 
     def renew(self, domain: Domain) -> bool:
         """Begin a new generation and wrap the others anew, where the KMS key has newer material than wrapped them.
 
         False if there was nothing to do. Where the provider does not tell its material's version, everything is
-        renewed each time. May be killed at any instant and repeated; two at once do no harm.
+        renewed each time. May be killed at any instant and repeated; two at once do no harm. A generation that cannot
+        be wrapped anew hinders no other.
 
         Raises:
-            KmsError, KeyProviderUnavailable, StoreUnusable: as `cipher`.
+            KmsError, KeyProviderUnavailable: as `cipher`.
+            StoreUnusable: there are wrappings that cannot be made anew though the key is fine. If it does not open them,
+                what they sealed is lost until somebody brings their material back.
         """
         description = self._wrapper.described(domain.kms_key_arn)
         check_usable(description)
@@ -115,10 +125,27 @@ class DataKeys:
         newest = max(self._wrapper.wrappings(domain))
         if stale[-1].generation == newest:
             self._wrapper.add_generation(domain, newest + 1)
-        for wrapping in stale:
-            self._wrapper.wrap_anew(domain, wrapping)
         self._forget(domain)
+        refusals = [
+            refusal for wrapping in stale if (refusal := self._refusal_to_wrap_anew(domain, wrapping))
+        ]
+        if refusals:
+            raise StoreUnusable("; ".join(refusals))
         return True
+
+    def _refusal_to_wrap_anew(self, domain: Domain, wrapping: DomainWrapping) -> str:
+        """Wrap one generation anew; return why that cannot be if it is for good, else nothing."""
+        try:
+            self._wrapper.wrap_anew(domain, wrapping)
+        except StoreUnusable as error:
+            return str(error)
+        except KmsError as error:
+            # That the key itself was stopped meanwhile is no fault of the wrapping's.
+            check_usable(self._wrapper.described(domain.kms_key_arn))
+            if error.code not in {_RETIRED, _DENIED}:
+                raise
+            return f"generation {wrapping.generation} of the data key of domain {domain.key}: {error.message}"
+        return ""
 
     def forget_old(self) -> None:
         """Drop keys whose time is over from memory, whether or not anybody asks for them again."""
@@ -189,10 +216,29 @@ class _Generations:
         try:
             return self.key(generation)
         except KmsError as error:
-            raise KeyProviderUnavailable(
-                f"generation {generation} of the data key of domain {self._domain.key} cannot be unwrapped: "
-                f"{error.code}: {error.message}"
-            ) from error
+            raise self._not_now(generation, error) from error
+
+    def has_key(self, generation: int) -> bool:
+        """Return whether the key of a generation can be had; False is for as long as nobody brings it back.
+
+        Raises:
+            KeyProviderUnavailable: nobody can say just now.
+        """
+        try:
+            self.key(generation)
+        except (ChunkDamaged, StoreUnusable):
+            return False
+        except KmsError as error:
+            if error.code == _RETIRED:
+                return False
+            raise self._not_now(generation, error) from error
+        return True
+
+    def _not_now(self, generation: int, error: KmsError) -> KeyProviderUnavailable:
+        return KeyProviderUnavailable(
+            f"generation {generation} of the data key of domain {self._domain.key} cannot be unwrapped: "
+            f"{error.code}: {error.message}"
+        )
 
     def _unwrapped(self, generation: int) -> bytes:
         wrapping = self._wrappings.get(generation)

@@ -1,6 +1,6 @@
 """Group commit: what shares a batch, what each failure does to whom, and what never happens."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from typing import Any
@@ -12,15 +12,21 @@ from neve.domain.identities import SnapshotId
 from neve.domain.snapshots import CompletionClaim, Snapshot
 from neve.errors import (
     InvariantError,
+    KeyProviderUnavailable,
+    KmsError,
     NeveError,
+    SegmentMissing,
     SnapshotNotFound,
     SnapshotSealed,
     StoreFull,
     StoreUnavailable,
+    StoreUnusable,
 )
 from neve.limits import TINY
 from neve.stores.metadata.contract import Batch, PublishResult, SegmentName
-from neve.testing.world import ACCOUNT, World
+from neve.testing.memory_keys import MemoryKeys
+from neve.testing.time_and_chance import SeededEntropy
+from neve.testing.world import ACCOUNT, REGION, World
 
 Step = Callable[..., Any]
 
@@ -167,6 +173,89 @@ def test_a_hit_that_vanishes_before_the_transaction_is_stored_anew(
     put(world, snapshot, 0, block(1))
     assert world.segments.statistics().segments_written == 1
     assert world.metadata.block_count(snapshot.key) == 1
+
+
+# --- hits in an encrypted domain that has had several data keys
+
+
+@pytest.fixture
+def encrypted(make_world: Callable[..., World]) -> tuple[World, MemoryKeys, str]:
+    """A world, its keys, and a completed snapshot of one block that the key before the newest sealed."""
+    keys = MemoryKeys(region=REGION, entropy=SeededEntropy(5))
+    world = make_world(keys=keys)
+    arn = keys.make_key(ACCOUNT)
+    snapshot_id = world.start(kms_key_arn=arn)
+    world.put(snapshot_id, 0, block(1))
+    world.complete(snapshot_id, count=1)
+    keys.rotate(arn)
+    (domain,) = [each for each in world.metadata.domains() if each.kms_key_arn]
+    assert world.data_keys.renew(domain)
+    return world, keys, snapshot_id
+
+
+def lose_first_data_key(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    decrypt = world.keys.decrypt
+
+    def without_the_first(arn: str, wrapping: bytes, context: Mapping[str, str]) -> bytes:
+        if context["neve:generation"] == "1":
+            raise KmsError("InvalidCiphertextException", "its material is gone")
+        return decrypt(arn, wrapping, context)
+
+    monkeypatch.setattr(world.keys, "decrypt", without_the_first)
+
+
+def test_what_an_older_data_key_sealed_is_a_hit(encrypted: tuple[World, MemoryKeys, str]) -> None:
+    world, _, first = encrypted
+    written = world.segments.statistics().segments_written
+    child = world.start(parent=first)
+    world.put(child, 1, block(1))
+    assert world.segments.statistics().segments_written == written
+    world.complete(child, count=1)
+    assert world.read(child) == {0: block(1), 1: block(1)}
+
+
+def test_what_only_a_lost_data_key_opens_is_no_hit_and_storing_it_anew_heals_what_has_it(
+    encrypted: tuple[World, MemoryKeys, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, _, first = encrypted
+    lose_first_data_key(world, monkeypatch)
+    with pytest.raises(StoreUnusable, match="generation 1"):
+        world.read(first)
+    child = world.start(parent=first)
+    world.put(child, 1, block(1))
+    world.complete(child, count=1)
+    assert world.read(child) == {0: block(1), 1: block(1)}
+    assert world.read(first) == {0: block(1)}
+
+
+def test_a_hit_whose_key_cannot_be_asked_for_is_not_acknowledged(
+    encrypted: tuple[World, MemoryKeys, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, keys, first = encrypted
+    child = record_of(world, world.start(parent=first))
+    domain = world.context.domains.with_content(world.context.domains.by_key(child.domain_key))
+    keys.go_away()
+    with pytest.raises(KeyProviderUnavailable):
+        world.committer.put_block(domain, child, BlockIndex(1), block(1), digest(block(1)))
+    assert world.metadata.block_count(child.key) == 0
+    keys.come_back()
+    world.put(child.snapshot_id, 1, block(1))
+    assert world.metadata.block_count(child.key) == 1
+
+
+def test_a_hit_whose_segment_is_lost_is_stored_anew(
+    encrypted: tuple[World, MemoryKeys, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, _, first = encrypted
+    child = world.start(parent=first)
+
+    def lost(*_arguments: object) -> bytes:
+        raise SegmentMissing("it is not there")
+
+    with monkeypatch.context() as gone:
+        gone.setattr(world.segments, "read", lost)
+        world.put(child, 1, block(1))
+    assert world.read(first) == {0: block(1)}
 
 
 def test_a_member_whose_snapshot_is_gone_fails_alone(world: World) -> None:

@@ -432,3 +432,89 @@ def test_a_wrapping_that_was_replaced_since_it_was_read_is_read_again(
 
     monkeypatch.setattr(scene.keys, "decrypt", strict)
     assert opens(there.cipher(scene.domain), old)
+
+
+# --- old material that is not there any more
+
+
+def retire(scene: Scene, monkeypatch: pytest.MonkeyPatch, *versions: int, code: str) -> None:
+    """Let the provider open nothing any more that these versions of the key wrapped."""
+    decrypt = scene.keys.decrypt
+
+    def strict(arn: str, wrapping: bytes, context: Any) -> bytes:
+        if int.from_bytes(wrapping[:4]) in versions:
+            raise KmsError(code, "that material is not used any more")
+        return decrypt(arn, wrapping, context)
+
+    monkeypatch.setattr(scene.keys, "decrypt", strict)
+
+
+LOST = ["InvalidCiphertextException", "KMSInvalidStateException"]
+
+
+@pytest.mark.parametrize("code", LOST)
+def test_a_generation_that_cannot_be_wrapped_anew_hinders_no_other_and_is_said(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    data_keys = scene.data_keys()
+    lost = seal(data_keys.cipher(scene.domain))
+    scene.keys.rotate(scene.arn)
+    with monkeypatch.context() as patch:
+        patch.setattr(scene.metadata.keys, "rewrap", lambda *_: False)  # killed before it came to that
+        data_keys.renew(scene.domain)
+    kept = seal(data_keys.cipher(scene.domain))
+    assert scene.generations() == [(1, "1"), (2, "2")]
+    scene.keys.rotate(scene.arn)
+    retire(scene, monkeypatch, 1, code=code)
+    for _ in range(3):
+        with pytest.raises(StoreUnusable, match="generation 1 of the data key of domain 1"):
+            data_keys.renew(scene.domain)
+        assert scene.generations() == [(1, "1"), (2, "3"), (3, "3")], "one new generation, however often"
+    cipher = scene.data_keys().cipher(scene.domain)
+    assert generation_of(seal(cipher)) == 3
+    assert opens(cipher, kept)
+    assert [cipher.has_key_of(bytes(each.data[:4])) for each in (lost, kept)] == [False, True]
+
+
+def test_a_renewal_whose_key_is_stopped_in_the_middle_says_so_and_nothing_of_its_wrappings(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data_keys = scene.data_keys()
+    data_keys.cipher(scene.domain)
+    scene.keys.rotate(scene.arn)
+    re_encrypt = scene.keys.re_encrypt
+
+    def stopped_first(*arguments: Any, **named: Any) -> tuple[bytes, str]:
+        scene.keys.schedule_deletion(scene.arn)
+        return re_encrypt(*arguments, **named)
+
+    monkeypatch.setattr(scene.keys, "re_encrypt", stopped_first)
+    with pytest.raises(KmsError, match="pending deletion"):
+        data_keys.renew(scene.domain)
+
+
+def test_leave_that_lacks_for_wrapping_anew_is_said(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    data_keys = scene.data_keys()
+    data_keys.cipher(scene.domain)
+    scene.keys.rotate(scene.arn)
+
+    def denied(*_arguments: Any, **_named: Any) -> tuple[bytes, str]:
+        raise KmsError("AccessDeniedException", "not let to call kms:ReEncrypt")
+
+    monkeypatch.setattr(scene.keys, "re_encrypt", denied)
+    with pytest.raises(StoreUnusable, match="not let to call kms:ReEncrypt"):
+        data_keys.renew(scene.domain)
+
+
+def test_whether_a_key_can_be_had_is_not_guessed_while_its_provider_is_away(scene: Scene) -> None:
+    data_keys = scene.data_keys()
+    old = seal(data_keys.cipher(scene.domain))
+    scene.keys.rotate(scene.arn)
+    data_keys.renew(scene.domain)
+    cipher = data_keys.cipher(scene.domain)
+    scene.keys.go_away()
+    with pytest.raises(KeyProviderUnavailable):
+        cipher.has_key_of(bytes(old.data[:4]))
+    scene.keys.come_back()
+    assert cipher.has_key_of(bytes(old.data[:4]))
+    assert not cipher.has_key_of((9).to_bytes(4)), "a generation that there never was"
