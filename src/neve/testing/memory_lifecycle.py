@@ -87,6 +87,10 @@ class MemoryLifecycleRecords:
         self._snapshots[found.key] = replace(found, state=State.RECYCLED)
         return self._bin[found.key].exits_ms
 
+    def under_way(self, key: SnapshotKey) -> Copy | None:
+        """Return a copy that is not over."""
+        return self._copy(key) if key in self._copies else None
+
     def drop_lock(self, key: SnapshotKey) -> None:
         """Take the lock off a snapshot that failed."""
         self._locks.pop(key, None)
@@ -274,7 +278,7 @@ class MemoryLifecycleRecords:
 
     def copy(self, key: SnapshotKey) -> Copy | None:
         with self._alone():
-            return self._copy(key) if key in self._copies else None
+            return self.under_way(key)
 
     def _copy(self, key: SnapshotKey) -> Copy:
         return replace(self._copies[key], snapshot=self._snapshots[key])

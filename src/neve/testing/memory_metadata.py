@@ -55,6 +55,7 @@ from neve.stores.metadata.contract import (
 from neve.testing.memory_identities import MemoryIdentityRecords
 from neve.testing.memory_key_records import MemoryKeyRecords
 from neve.testing.memory_lifecycle import MemoryLifecycleRecords
+from neve.testing.memory_needs import MemoryNeedRecords
 from neve.testing.memory_sharing import MemorySharing
 
 ChunkName = tuple[DomainKey, ChunkId]
@@ -108,6 +109,12 @@ class MemoryMetadataStore:
             sharing=self._sharing,
             add=self._add,
         )
+        self._needs = MemoryNeedRecords(
+            alone=self._alone,
+            snapshots=self._snapshots,
+            holds=self._holds,
+            copy_under_way=self._lifecycle.under_way,
+        )
 
     @property
     def identities(self) -> MemoryIdentityRecords:
@@ -127,6 +134,10 @@ class MemoryMetadataStore:
     @property
     def lifecycle(self) -> MemoryLifecycleRecords:
         return self._lifecycle
+
+    @property
+    def needs(self) -> MemoryNeedRecords:
+        return self._needs
 
     # --- accounts, keys, domains
 

@@ -29,6 +29,7 @@ from neve.testing.metadata_contract_lives import (
     ExpiryContract,
     TagsContract,
 )
+from neve.testing.metadata_contract_needs import HeldNodesContract, LivingContract
 from neve.testing.metadata_contract_sharing import CheckStartContract, PermissionsContract
 from neve.testing.metadata_contract_snapshots import AccountsContract, ClientTokenContract, StartContract
 from neve.testing.metadata_scene import Scene
@@ -54,6 +55,8 @@ class MetadataStoreContract(
     AliasesContract,
     GrantsContract,
     WrappingsContract,
+    LivingContract,
+    HeldNodesContract,
 ):
     """All of them. `scene` is the backend's `store` with two accounts in it."""
 

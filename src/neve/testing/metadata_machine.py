@@ -44,6 +44,7 @@ from neve.testing.metadata_scene import (
     chunk_id,
     chunk_record,
     digest,
+    living_in,
     segment_name,
     snapshot_id,
 )
@@ -458,6 +459,7 @@ class MetadataMachine(RuleBasedStateMachine):
         for account_id in ACCOUNTS:
             self._compare_snapshots(account_id)
         self.both(lambda side: side.store.sealing(limit=100))
+        self.both(lambda side: living_in(side.store))
         self.both(lambda side: side.store.statistics())
 
     def _compare_snapshots(self, account_id: AccountId) -> None:
@@ -490,6 +492,7 @@ class MetadataMachine(RuleBasedStateMachine):
     def _compare_blocks(self, number: int) -> None:
         self.both(lambda side: side.store.blocks(side.key(number), after=None, limit=100))
         self.both(lambda side: side.store.block_count(side.key(number)))
+        self.both(lambda side: side.store.needs.held_nodes(side.key(number), after=None, limit=100))
 
     @invariant()
     def both_show_the_same_chunks(self) -> None:

@@ -24,6 +24,7 @@ from neve.stores.metadata.contract import (
     Started,
     WriteOutcome,
 )
+from neve.stores.metadata.contract_needs import Need
 
 ACCOUNT: Final = AccountId("111122223333")
 OTHER_ACCOUNT: Final = AccountId("444455556666")
@@ -193,6 +194,13 @@ class Scene:
     def read(self, snapshot: Snapshot) -> Mapping[int, int]:
         """Return what was written to the snapshot, index -> chunk."""
         return contents_of(self.store.blocks(snapshot.key, after=None, limit=1_000))
+
+
+def living_in(store: MetadataStore) -> list[Need]:
+    """Return all that needs chunks, in the order in which the store gives it."""
+    found: list[Need] = []
+    store.needs.living(found.extend)
+    return found
 
 
 def block_write(snapshot: Snapshot, index: int, number: int) -> BlockWrite:

@@ -50,6 +50,7 @@ from neve.stores.metadata.sqlite_database import (
 from neve.stores.metadata.sqlite_identities import SqliteIdentityRecords
 from neve.stores.metadata.sqlite_keys import SqliteKeyRecords
 from neve.stores.metadata.sqlite_lifecycle import SqliteLifecycleRecords
+from neve.stores.metadata.sqlite_needs import SqliteNeedRecords
 
 
 class SqliteMetadataStore:
@@ -61,6 +62,7 @@ class SqliteMetadataStore:
         self._keys = SqliteKeyRecords(database)
         self._identities = SqliteIdentityRecords(database)
         self._lifecycle = SqliteLifecycleRecords(database)
+        self._needs = SqliteNeedRecords(database)
 
     @property
     def identities(self) -> SqliteIdentityRecords:
@@ -140,6 +142,10 @@ class SqliteMetadataStore:
     @property
     def lifecycle(self) -> SqliteLifecycleRecords:
         return self._lifecycle
+
+    @property
+    def needs(self) -> SqliteNeedRecords:
+        return self._needs
 
     # --- accounts, keys, domains
 
