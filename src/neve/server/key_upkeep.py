@@ -1,6 +1,6 @@
 """What KMS keys and data keys need without being asked: destroy, rotate, renew.
 
-    delete-keys        keys of the local keyring whose waiting time is over
+    delete-keys        keys of the local keyring whose waiting time has been over for a while
     rotate-keys        … whose rotation period is over: new material
     renew-data-keys    domains of any provider whose KMS key has newer material than their data keys' wrappings:
                        every generation is wrapped anew, a new one begins, and no data is rewritten
@@ -16,6 +16,7 @@ from typing import Final
 
 from neve.clock import Clock
 from neve.domain.identities import Domain
+from neve.domain.kms_keys import KmsKeyId
 from neve.errors import KeyProviderUnavailable, KmsError, KmsKeyChanged, KmsKeyNotFound, StoreError
 from neve.events import DataKeysRenewed, KmsKeyDeleted, KmsKeyRotated, Report
 from neve.server.background import Work, failure
@@ -24,6 +25,10 @@ from neve.stores.keys.contract_managed import ManagedKeys
 from neve.stores.metadata.contract import MetadataStore
 
 _SLICE_KEYS: Final = 20
+_DUE_KEYS_MAX: Final = 200
+_DUE_FOR_S: Final = 3600.0
+"""How long a key's time must have been over before it is destroyed, by the clock that nobody can set: one that is wrong
+after a start is usually put right by then, and a key is never brought back. KMS takes up to a day more than it says."""
 _SLICE_DOMAINS: Final = 20
 _DAMAGED: Final = "InvalidCiphertextException"
 """A wrapping on record that its own key does not open."""
@@ -81,12 +86,18 @@ class KeyUpkeep:
         self._keyring = keyring
         self._clock = clock
         self._report = report
+        self._due_since_s: dict[KmsKeyId, float] = {}
 
     def delete_slice(self) -> int:
-        """Destroy some keys whose time has come; return how many. One that was saved meanwhile lives."""
-        due = self._metadata.keys.kms_keys_to_delete(now_ms=self._clock.now_ms(), limit=_SLICE_KEYS)
+        """Destroy some keys whose time has been over for an hour; return how many. One that was saved meanwhile lives."""
+        due = self._metadata.keys.kms_keys_to_delete(now_ms=self._clock.now_ms(), limit=_DUE_KEYS_MAX)
+        now_s = self._clock.monotonic_s()
+        # Whose time is not over any more, by a clock that was set back, begins anew.
+        self._due_since_s = {key.key_id: self._due_since_s.get(key.key_id, now_s) for key in due}
         deleted = 0
         for key in due:
+            if now_s - self._due_since_s[key.key_id] < _DUE_FOR_S:
+                continue
             try:
                 self._keyring.remove(key)
             except (KmsKeyChanged, KmsKeyNotFound):
@@ -153,7 +164,7 @@ class DataKeyRenewal:
             except (KmsError, StoreError) as error:
                 if not isinstance(error, KmsError) or error.code == _DAMAGED:
                     self._report(failure(f"renewing the data keys of domain {domain.uid.hex()}", error))
-                # Else the key is disabled, gone or denied to us: nothing can be wrapped, and nobody can write either.
+                # Else the key is disabled, gone or denied to us, and nobody can write either; or it is asked too often.
 
     def _is_stale(self, domain: Domain) -> bool:
         """Return whether the KMS key has newer material than a wrapping. Who does not tell is not asked to renew."""

@@ -13,6 +13,7 @@ from neve.server.key_upkeep import DataKeyRenewal, KeyUpkeep, key_works
 from neve.testing.memory_keys import MemoryKeys
 
 BLOCK = b"\x07" * 64
+HOUR_S = 3600
 
 
 @pytest.fixture
@@ -67,6 +68,10 @@ def test_a_key_is_destroyed_when_its_time_has_come(
     assert upkeep.delete_slice() == 0
     assert scene.state(arn) == "PendingDeletion"
     scene.clock.advance(seconds=1)
+    assert upkeep.delete_slice() == 0
+    scene.clock.advance(seconds=HOUR_S - 1)
+    assert upkeep.delete_slice() == 0
+    scene.clock.advance(seconds=1)
     assert upkeep.delete_slice() == 1
     assert upkeep.delete_slice() == 0
     with pytest.raises(KmsKeyNotFound):
@@ -75,12 +80,31 @@ def test_a_key_is_destroyed_when_its_time_has_come(
     assert journal.events == [KmsKeyDeleted(account_id=ACCOUNT, key_id=id_of(arn))]
 
 
+def test_a_clock_that_is_wrong_for_less_than_an_hour_destroys_no_key(
+    scene: KmsScene, upkeep: KeyUpkeep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arn = scene.new_key()
+    scene.ask("ScheduleKeyDeletion", KeyId=arn, PendingWindowInDays=7)
+    right, ahead_ms = scene.clock.now_ms, [0]
+    monkeypatch.setattr(scene.clock, "now_ms", lambda: right() + ahead_ms[0])
+    for _ in range(3):
+        ahead_ms[0] = 20 * 365 * DAY_S * 1000
+        assert upkeep.delete_slice() == 0
+        scene.clock.advance(seconds=HOUR_S - 1)
+        assert upkeep.delete_slice() == 0
+        ahead_ms[0] = 0
+        assert upkeep.delete_slice() == 0
+    assert scene.state(arn) == "PendingDeletion"
+
+
 def test_a_key_that_was_saved_in_the_last_moment_lives(
     scene: KmsScene, upkeep: KeyUpkeep, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arn = scene.new_key()
     scene.ask("ScheduleKeyDeletion", KeyId=arn, PendingWindowInDays=7)
     scene.clock.advance(seconds=7 * DAY_S)
+    assert upkeep.delete_slice() == 0
+    scene.clock.advance(seconds=HOUR_S)
     remove = scene.keyring.remove
 
     def save_first(key: object) -> None:
