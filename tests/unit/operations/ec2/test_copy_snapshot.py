@@ -1,0 +1,704 @@
+"""CopySnapshot: contract 9.8 and choices 50 and 75, row by row. Ids begin with the row's evidence label."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from copy_scene import ask, block, copied, record, shown, source
+from kms_scene import KmsScene, allow, id_of, key_policy, user
+from neve.domain.identities import SnapshotId
+from neve.domain.kms_keys import AWS_MANAGED_ALIAS
+from neve.domain.snapshots import Snapshot, State
+from neve.errors import (
+    Ec2Error,
+    KeyProviderUnavailable,
+    KmsError,
+    NeveError,
+    ResourceNotFoundError,
+    ValidationError,
+)
+from neve.limits import TINY
+from neve.messages.ebs import CompleteSnapshotRequest, Tag
+from neve.messages.ec2 import TagSpecification
+from neve.operations.context import Caller, Quotas
+from neve.operations.ebs.complete_snapshot import complete_snapshot
+from neve.stores.keys.contract import KeyDescription
+from neve.testing.memory_keys import MemoryKeys
+from neve.testing.world import ACCOUNT, OTHER_ACCOUNT, REGION, World
+
+BLOCKS = {0: block(1), 1: block(0), 300: block(2), 2047: block(1)}
+UNKNOWN = "snap-0123456789abcdef0"
+NOT_FOUND = "Source snapshot is not found"
+NOT_COMPLETE = "Source snapshot is not complete"
+NOT_ACCESSIBLE = "Given key ID is not accessible"
+TAGS = (Tag("a", "1"), Tag("b", ""))
+
+
+class ThrottledKeys(MemoryKeys):
+    """Keys of a provider that is asked too often, once a test says so."""
+
+    throttled = False
+
+    def describe(self, key_arn: str) -> KeyDescription:
+        if self.throttled:
+            raise KmsError("ThrottlingException", "Rate exceeded")
+        return super().describe(key_arn)
+
+
+@pytest.fixture
+def keys() -> ThrottledKeys:
+    return ThrottledKeys()
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World], keys: ThrottledKeys) -> World:
+    return make_world(keys=keys, key_state_age_s=0)
+
+
+def refusal(call: Callable[[], object], status: int = 400) -> tuple[str, str]:
+    with pytest.raises(Ec2Error) as caught:
+        call()
+    assert caught.value.status == status
+    return caught.value.code, caught.value.message
+
+
+def error_of(snapshot: Snapshot) -> str:
+    assert snapshot.state is State.ERROR
+    return snapshot.state_message
+
+
+def key_of(world: World, snapshot: Snapshot) -> str:
+    assert snapshot.state is State.COMPLETED, snapshot.state_message
+    return world.context.domains.by_key(snapshot.domain_key).kms_key_arn
+
+
+def share(world: World, snapshot_id: str, *grantees: str) -> None:
+    world.metadata.modify_permissions(ACCOUNT, SnapshotId(snapshot_id), add=grantees)
+
+
+# --- what a copy is ---------------------------------------------------------------------------------
+
+
+def test_DOC_a_copy_has_the_content_and_nothing_else_of_its_source(world: World) -> None:
+    source_id = source(world, BLOCKS)
+    share(world, source_id, OTHER_ACCOUNT)
+    world.metadata.put_tags(ACCOUNT, [SnapshotId(source_id)], {"of": "source"}, tags_max=50)
+    found = copied(world, source_id)
+    assert found.state is State.COMPLETED
+    assert (found.volume_gib, found.description, found.tags) == (1, None, {})
+    assert world.metadata.permissions(ACCOUNT, found.snapshot_id) == []
+    assert world.read(found.snapshot_id) == world.read(source_id) == BLOCKS
+    assert key_of(world, found) == ""
+
+
+def test_DOC_description_and_tags_are_the_copys_own_and_the_answer_has_the_tags(world: World) -> None:
+    tags = (TagSpecification(resource_type="snapshot", tags=TAGS),)
+    answer = ask(world, source(world, BLOCKS), description="mine", tag_specifications=tags)
+    assert answer.tags == TAGS
+    found = record(world, answer.snapshot_id)
+    assert (found.description, found.tags) == ("mine", {"a": "1", "b": ""})
+
+
+def test_each_call_makes_another_copy(world: World) -> None:
+    source_id = source(world, BLOCKS)
+    assert ask(world, source_id).snapshot_id != ask(world, source_id).snapshot_id
+    world.copy_all()
+    assert len(world.metadata.snapshots(ACCOUNT, after=None, limit=10)) == 3
+
+
+def test_INFERRED_a_copy_is_related_to_nothing_but_its_own_children(world: World) -> None:
+    source_id = source(world, BLOCKS)
+    copy_id = copied(world, source_id).snapshot_id
+    for pair in ((source_id, copy_id), (copy_id, source_id)):
+        with pytest.raises(ValidationError) as caught:
+            world.changed(*pair)
+        assert caught.value.reason == "UNRELATED_SNAPSHOTS"
+    child = world.start(parent=copy_id)
+    world.put(child, 7, block(9))
+    assert world.complete(child, count=1) is State.COMPLETED
+    assert list(world.changed(copy_id, child)) == [7]
+    assert world.read(child) == {**BLOCKS, 7: block(9)}
+
+
+def test_LIVE_a_pending_copy_shows_that_nothing_is_known_of_it_yet(world: World, keys: MemoryKeys) -> None:
+    key = keys.make_key(ACCOUNT)
+    copy_id = ask(world, source(world, BLOCKS), encrypted=True, kms_key_id=key).snapshot_id
+    found = shown(world, copy_id)
+    assert (found.state, found.state_message, found.progress) == ("pending", "Metadata not updated", "0%")
+    assert (found.volume_size, found.encrypted, found.kms_key_id) == (0, False, None)
+    assert found.completion_time_ms is None
+    world.copy_all()
+    found = shown(world, copy_id)
+    assert (found.state, found.state_message, found.progress) == ("completed", None, "100%")
+    assert (found.volume_size, found.encrypted, found.kms_key_id) == (1, True, key)
+    assert found.full_snapshot_size_in_bytes == len(BLOCKS) * TINY.block_bytes
+
+
+def test_progress_is_how_much_was_copied(world: World, keys: MemoryKeys) -> None:
+    source_id = source(world, {index: block(index + 1) for index in range(10)})
+    copy_id = ask(world, source_id, encrypted=True, kms_key_id=keys.make_key(ACCOUNT)).snapshot_id
+    seen = []
+    while copies := world.metadata.lifecycle.copies(after=None, limit=1):
+        world.copier.advance(copies[0])
+        found = shown(world, copy_id)
+        assert (found.state, found.state_message, found.volume_size) == ("pending", None, 1)
+        seen.append(found.progress)
+    assert seen == ["0%", "40%", "80%", "99%", "99%"], "four blocks at a time; the block map is the rest"
+    world.seal()
+    assert shown(world, copy_id).progress == "100%"
+
+
+def test_DOC_the_volume_of_a_copy_is_no_volume(world: World) -> None:
+    assert shown(world, ask(world, source(world, BLOCKS)).snapshot_id).volume_id == "vol-ffffffff"
+
+
+def test_no_deadline_passes_for_a_copy(world: World) -> None:
+    copy_id = ask(world, source(world, BLOCKS)).snapshot_id
+    world.clock.advance(minutes=TINY.timeout_minutes_max + 1)  # type: ignore[attr-defined]
+    assert world.metadata.expire(now_ms=world.clock.now_ms(), limit=10) == []
+    assert shown(world, copy_id).state == "pending"
+    world.copy_all()
+    assert world.read(copy_id) == BLOCKS
+
+
+@pytest.mark.parametrize("moment", ["asked", "resolved", "completed"])
+def test_INFERRED_to_whoever_would_write_blocks_or_complete_a_copy_does_not_exist(
+    world: World, moment: str
+) -> None:
+    copy_id = ask(world, source(world, BLOCKS)).snapshot_id
+    if moment == "resolved":
+        world.copier.advance(world.metadata.lifecycle.copies(after=None, limit=1)[0])
+    elif moment == "completed":
+        world.copy_all()
+    for call in (
+        lambda: world.put(copy_id, 0, block(5)),
+        lambda: complete_snapshot(
+            world.context,
+            world.caller(),
+            CompleteSnapshotRequest(snapshot_id=copy_id, changed_blocks_count=0),
+        ),
+    ):
+        with pytest.raises(ResourceNotFoundError) as caught:
+            call()
+        assert caught.value.reason == "SNAPSHOT_NOT_FOUND"
+    world.copy_all()
+    assert world.read(copy_id) == BLOCKS
+
+
+# --- what the request may say -----------------------------------------------------------------------
+
+TOO_LONG = "x" * 256
+ONE_TAG = (Tag("a", "1"),)
+
+
+def specified(*tags: Tag, resource_type: str | None = "snapshot") -> tuple[TagSpecification, ...]:
+    return (TagSpecification(resource_type=resource_type, tags=tags),)
+
+
+REFUSALS: tuple[tuple[str, dict[str, Any], str, str], ...] = (
+    ("LIVE-no-source", {"source_snapshot_id": ""}, "MissingParameter", "The request must contain the parameter SourceSnapshotId"),
+    ("LIVE-malformed", {"source_snapshot_id": "snap-xyz"}, "InvalidParameterValue", "The specified snapshotId is invalid"),
+    ("LIVE-no-prefix", {"source_snapshot_id": "0123456789abcdef0"}, "InvalidParameterValue", "The specified snapshotId is invalid"),
+    ("LIVE-capitals", {"source_snapshot_id": UNKNOWN.upper()}, "InvalidParameterValue", "The specified snapshotId is invalid"),
+    ("LIVE-too-long", {"source_snapshot_id": f"{UNKNOWN}0"}, "InvalidParameterValue", "The specified snapshotId is invalid"),
+    ("LIVE-region", {"source_region": "mars-1"}, "InvalidRegion", f"The source region mars-1 is not here: this is {REGION}."),
+    ("INFERRED-no-region", {"source_region": ""}, "MissingParameter", "The request must contain the parameter SourceRegion"),
+    ("LIVE-destination", {"destination_region": "mars-1"}, "InvalidParameterValue", "Value (mars-1) for parameter destinationRegion is invalid."),
+    ("DOC-key-alone", {"kms_key_id": "alias/k"}, "InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted to be set."),
+    ("DOC-duration-short", {"completion_duration_minutes": 0}, "InvalidParameterValue", "Value (0) for parameter completionDurationMinutes is invalid."),
+    ("DOC-duration-step", {"completion_duration_minutes": 16}, "InvalidParameterValue", "Value (16) for parameter completionDurationMinutes is invalid."),
+    ("DOC-duration-long", {"completion_duration_minutes": 2895}, "InvalidParameterValue", "Value (2895) for parameter completionDurationMinutes is invalid."),
+    ("OURS-duration", {"completion_duration_minutes": 2880}, "UnsupportedOperation", "Time-based copies are not supported"),
+    ("OURS-outpost", {"destination_outpost_arn": "arn:aws:outposts:x"}, "UnsupportedOperation", "The parameter DestinationOutpostArn is not supported"),
+    ("OURS-zone", {"destination_availability_zone": "us-east-1a"}, "UnsupportedOperation", "The parameter DestinationAvailabilityZone is not supported"),
+    ("DOC-description", {"description": TOO_LONG}, "InvalidParameterValue", "The description must not be longer than 255 characters."),
+    ("DOC-tag-type", {"tag_specifications": specified(*ONE_TAG, resource_type="volume")}, "InvalidParameterValue", "'volume' is not a valid taggable resource type"),
+    ("DOC-tag-no-type", {"tag_specifications": specified(*ONE_TAG, resource_type=None)}, "InvalidParameterValue", "Tag specification resource type must have a value"),
+    ("DOC-tag-none", {"tag_specifications": specified()}, "InvalidParameterValue", "Tag specification must have at least one tag"),
+    ("DOC-tag-twice", {"tag_specifications": specified(*ONE_TAG) * 2}, "InvalidParameterValue", "The same resource type may not be specified more than once"),
+    ("DOC-tag-reserved", {"tag_specifications": specified(Tag("aws:a", ""))}, "InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use"),
+    ("DOC-tag-many", {"tag_specifications": specified(*(Tag(str(n), "") for n in range(51)))}, "TagLimitExceeded", "The maximum number of tags for a resource has been reached."),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize(
+    ("members", "code", "message"), [row[1:] for row in REFUSALS], ids=[row[0] for row in REFUSALS]
+)
+def test_a_request_that_is_wrong_is_refused_and_leaves_nothing(
+    world: World, members: dict[str, Any], code: str, message: str, dry_run: bool
+) -> None:
+    found = refusal(lambda: ask(world, UNKNOWN, **{"dry_run": dry_run, **members}))
+    assert found[0] == code
+    assert found[1].startswith(message)
+    assert world.metadata.snapshots(ACCOUNT, after=None, limit=1) == []
+    assert world.seal_wishes == 0
+
+
+def test_LIVE_the_destination_is_this_region_and_the_presigned_url_says_nothing(world: World) -> None:
+    found = copied(world, source(world, BLOCKS), destination_region=REGION, presigned_url="https://a.b/?c")
+    assert found.state is State.COMPLETED
+
+
+def test_DOC_a_dry_run_says_yes_and_does_nothing(world: World) -> None:
+    code, message = refusal(lambda: ask(world, source(world, BLOCKS), dry_run=True), status=412)
+    assert (code, message) == (
+        "DryRunOperation",
+        "Request would have succeeded, but DryRun flag is set.",
+    )
+    assert world.metadata.lifecycle.copies(after=None, limit=1) == []
+
+
+# --- room -------------------------------------------------------------------------------------------
+
+TOO_MANY = (
+    "ResourceLimitExceeded",
+    "Too many snapshot copies in progress. The limit is 2 for this destination region.",
+)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_REPORT_an_account_has_so_many_copies_under_way_and_no_more(
+    make_world: Callable[..., World], dry_run: bool
+) -> None:
+    world = make_world(quotas=Quotas(snapshot_copies_max=2))
+    source_id = source(world, BLOCKS)
+    share(world, source_id, OTHER_ACCOUNT)
+    ask(world, source_id)
+    ask(world, source_id, caller=world.caller(OTHER_ACCOUNT))
+    ask(world, source_id)
+    assert refusal(lambda: ask(world, source_id, dry_run=dry_run)) == TOO_MANY
+    world.copy_all()
+    ask(world, source_id)
+
+
+def test_DOC_the_limit_is_twenty() -> None:
+    assert Quotas().snapshot_copies_max == 20
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_INFERRED_a_copy_is_one_of_the_snapshots_that_an_account_may_have(
+    make_world: Callable[..., World], dry_run: bool
+) -> None:
+    world = make_world(quotas=Quotas(snapshots_max=2, snapshot_copies_max=0))
+    source_id = source(world, BLOCKS)
+    ask(world, source_id)
+    code, _ = refusal(lambda: ask(world, source_id, dry_run=dry_run))
+    assert code == "SnapshotLimitExceeded"
+
+
+# --- the source -------------------------------------------------------------------------------------
+
+
+def pending(world: World) -> str:
+    return world.start()
+
+
+def failed(world: World) -> str:
+    snapshot_id = world.start()
+    assert world.complete(snapshot_id, count=1) is State.ERROR
+    return snapshot_id
+
+
+def deleted(world: World) -> str:
+    snapshot_id = source(world, {})
+    world.delete(snapshot_id)
+    return snapshot_id
+
+
+def another_copy(world: World) -> str:
+    return ask(world, source(world, {})).snapshot_id
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        pytest.param(lambda _: UNKNOWN, NOT_FOUND, id="LIVE-missing"),
+        pytest.param(lambda _: "snap-01234567", NOT_FOUND, id="LIVE-missing-short"),
+        pytest.param(deleted, NOT_FOUND, id="LIVE-deleted"),
+        pytest.param(pending, NOT_COMPLETE, id="LIVE-pending"),
+        pytest.param(another_copy, NOT_COMPLETE, id="LIVE-pending-copy"),
+        pytest.param(failed, NOT_COMPLETE, id="INFERRED-error"),
+    ],
+)
+def test_a_source_that_is_not_there_or_not_complete_is_accepted_and_the_copy_fails(
+    world: World, make: Callable[[World], str], message: str
+) -> None:
+    source_id = make(world)
+    copy_id = ask(world, source_id).snapshot_id
+    assert shown(world, copy_id).state == "pending"
+    world.copy_all()
+    assert error_of(record(world, copy_id)) == message
+    found = shown(world, copy_id)
+    assert (found.state, found.state_message, found.progress, found.volume_size) == (
+        "error",
+        message,
+        "0%",
+        0,
+    )
+
+
+def test_LIVE_what_was_pending_when_it_was_asked_for_fails_whatever_it_is_later(world: World) -> None:
+    source_id = world.start()
+    copy_id = ask(world, source_id).snapshot_id
+    world.complete(source_id, count=0)
+    world.copy_all()
+    assert error_of(record(world, copy_id)) == NOT_COMPLETE
+
+
+def test_somebody_elses_snapshot_is_not_there(world: World) -> None:
+    source_id = source(world, BLOCKS)
+    copy_id = ask(world, source_id, caller=world.caller(OTHER_ACCOUNT)).snapshot_id
+    world.copy_all()
+    found = world.metadata.snapshot(OTHER_ACCOUNT, SnapshotId(copy_id))
+    assert error_of(found) == NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "grantee", [pytest.param(OTHER_ACCOUNT, id="LIVE-by-name"), pytest.param("all", id="DOC-public")]
+)
+def test_a_shared_snapshot_is_copied_and_the_copy_is_the_recipients_own(world: World, grantee: str) -> None:
+    source_id = source(world, BLOCKS)
+    share(world, source_id, grantee)
+    recipient = world.caller(OTHER_ACCOUNT)
+    copy_id = ask(world, source_id, caller=recipient).snapshot_id
+    world.copy_all()
+    world.delete(source_id)
+    found = world.metadata.snapshot(OTHER_ACCOUNT, SnapshotId(copy_id))
+    assert (found.state, found.account_id) == (State.COMPLETED, OTHER_ACCOUNT)
+    assert shown(world, copy_id, recipient).owner_id == OTHER_ACCOUNT
+    domain = world.context.domains.by_key(found.domain_key)
+    assert (domain.account_id, domain.is_encrypted) == (OTHER_ACCOUNT, False)
+    world.metadata.modify_permissions(OTHER_ACCOUNT, SnapshotId(copy_id), add=[ACCOUNT])
+    assert world.read(copy_id) == BLOCKS
+
+
+def test_what_was_no_longer_shared_when_its_turn_came_is_not_there(world: World) -> None:
+    source_id = source(world, BLOCKS)
+    share(world, source_id, OTHER_ACCOUNT)
+    copy_id = ask(world, source_id, caller=world.caller(OTHER_ACCOUNT)).snapshot_id
+    world.metadata.modify_permissions(ACCOUNT, SnapshotId(source_id), remove=[OTHER_ACCOUNT])
+    world.copy_all()
+    assert error_of(world.metadata.snapshot(OTHER_ACCOUNT, SnapshotId(copy_id))) == NOT_FOUND
+
+
+def test_what_became_shared_after_it_was_asked_for_stays_not_there(world: World) -> None:
+    """What the caller may do with its key would never have been asked."""
+    source_id = source(world, BLOCKS)
+    copy_id = ask(world, source_id, caller=world.caller(OTHER_ACCOUNT)).snapshot_id
+    share(world, source_id, OTHER_ACCOUNT)
+    world.copy_all()
+    assert error_of(world.metadata.snapshot(OTHER_ACCOUNT, SnapshotId(copy_id))) == NOT_FOUND
+
+
+# --- encryption -------------------------------------------------------------------------------------
+
+PLAIN, SEALED = False, True
+OFF, ON = False, True
+OWN, NAMED, CHOSEN, NOTHING = "source's", "named", "account's default", ""
+
+
+class Row(NamedTuple):
+    """One combination, and what the copy is encrypted with."""
+
+    label: str
+    source: bool
+    by_default: bool
+    encrypted: bool
+    has_key: bool
+    expected: str
+
+    def __str__(self) -> str:
+        kind, default = "sealed" if self.source else "plain", "on" if self.by_default else "off"
+        key = "key" if self.has_key else "no-key"
+        return f"{self.label}-{kind}-default-{default}-Encrypted-{self.encrypted}-{key}"
+
+
+MATRIX = (
+    Row("DOC", PLAIN, OFF, False, False, NOTHING),
+    Row("DOC", PLAIN, OFF, True, False, CHOSEN),
+    Row("DOC", PLAIN, OFF, True, True, NAMED),
+    Row("LIVE", PLAIN, ON, False, False, CHOSEN),
+    Row("LIVE", PLAIN, ON, True, False, CHOSEN),
+    Row("DOC", PLAIN, ON, True, True, NAMED),
+    Row("LIVE", SEALED, OFF, False, False, CHOSEN),
+    Row("LIVE", SEALED, OFF, True, False, CHOSEN),
+    Row("DOC", SEALED, OFF, True, True, NAMED),
+    Row("LIVE", SEALED, ON, False, False, CHOSEN),
+    Row("LIVE", SEALED, ON, True, False, CHOSEN),
+    Row("DOC", SEALED, ON, True, True, NAMED),
+)
+
+
+@pytest.mark.parametrize("row", MATRIX, ids=str)
+def test_what_a_copy_is_encrypted_with(world: World, keys: MemoryKeys, row: Row) -> None:
+    arns = {NOTHING: "", **{name: keys.make_key(ACCOUNT) for name in (OWN, NAMED, CHOSEN)}}
+    source_id = source(world, BLOCKS, kms_key_arn=arns[OWN] if row.source is SEALED else None)
+    world.metadata.identities.change_account_settings(
+        ACCOUNT,
+        lambda found: replace(found, encryption_by_default=row.by_default, default_kms_key=arns[CHOSEN]),
+    )
+    key_id = arns[NAMED] if row.has_key else None
+    found = copied(world, source_id, encrypted=row.encrypted, kms_key_id=key_id)
+    assert key_of(world, found) == arns[row.expected]
+    assert world.read(found.snapshot_id) == world.read(source_id) == BLOCKS
+
+
+def test_DOC_the_default_key_is_the_aws_managed_one_while_the_account_chose_none(
+    world: World, keys: MemoryKeys
+) -> None:
+    found = copied(world, source(world, BLOCKS), encrypted=True)
+    assert key_of(world, found) == keys.default_key_arn(ACCOUNT)
+
+
+UNUSABLE: dict[str, Callable[[MemoryKeys, str], None]] = {
+    "disabled": MemoryKeys.disable,
+    "pending deletion": MemoryKeys.schedule_deletion,
+    "gone": MemoryKeys.remove,
+    "kept from us": MemoryKeys.deny,
+}
+
+
+@pytest.mark.parametrize("whose", ["source's", "copy's"])
+@pytest.mark.parametrize("state", sorted(UNUSABLE))
+def test_LIVE_a_key_that_is_not_usable_is_accepted_and_the_copy_fails(
+    world: World, keys: MemoryKeys, state: str, whose: str
+) -> None:
+    first, second = keys.make_key(ACCOUNT), keys.make_key(ACCOUNT)
+    source_id = source(world, BLOCKS, kms_key_arn=first)
+    UNUSABLE[state](keys, first if whose == "source's" else second)
+    copy_id = ask(world, source_id, encrypted=True, kms_key_id=second).snapshot_id
+    assert shown(world, copy_id).state_message == "Metadata not updated"
+    world.copy_all()
+    assert error_of(record(world, copy_id)) == NOT_ACCESSIBLE
+
+
+# --- with a keyring of our own: names, policies, grants ----------------------------------------------
+
+
+@pytest.fixture
+def scene() -> Iterator[KmsScene]:
+    scene = KmsScene()
+    with scene.world:
+        yield scene
+
+
+ABSENT_ID = "01234567-89ab-4cde-8f01-23456789abcd"
+NAMES_OF_NOTHING = (
+    "alias/",
+    "alias/nobody",
+    f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/nobody",
+    f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{ABSENT_ID}",
+    f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:key/{ABSENT_ID}",
+    f"arn:aws:kms:mars-1:{ACCOUNT}:key/{ABSENT_ID}",
+    "arn:aws:s3:::bucket",
+    ABSENT_ID,
+    "k",
+    "\x00",
+    "x" * 5000,
+)
+
+
+@pytest.mark.parametrize("name", NAMES_OF_NOTHING, ids=[name[:60] for name in NAMES_OF_NOTHING])
+def test_LIVE_a_name_of_no_key_is_accepted_and_the_copy_fails(scene: KmsScene, name: str) -> None:
+    found = copied(scene.world, source(scene.world, BLOCKS), encrypted=True, kms_key_id=name)
+    assert error_of(found) == NOT_ACCESSIBLE
+
+
+@pytest.mark.parametrize("form", ["id", "ARN", "alias", "alias ARN", "default alias"])
+def test_DOC_the_key_may_be_named_in_each_way(scene: KmsScene, form: str) -> None:
+    world = scene.world
+    arn = scene.new_key()
+    scene.ask("CreateAlias", AliasName="alias/disks", TargetKeyId=id_of(arn))
+    name = {
+        "id": id_of(arn),
+        "ARN": arn,
+        "alias": "alias/disks",
+        "alias ARN": f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/disks",
+        "default alias": AWS_MANAGED_ALIAS,
+    }[form]
+    found = copied(world, source(world, BLOCKS), encrypted=True, kms_key_id=name)
+    expected = scene.keyring.default_key_arn(ACCOUNT) if form == "default alias" else arn
+    assert key_of(world, found) == expected
+
+
+@pytest.mark.parametrize("name", ["alias/disks", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/disks"])
+def test_an_alias_that_only_somebody_elses_kms_can_look_up_is_refused(world: World, name: str) -> None:
+    code, message = refusal(lambda: ask(world, UNKNOWN, encrypted=True, kms_key_id=name))
+    assert code == "InvalidParameterValue"
+    assert message.endswith("give the ARN of the key.")
+
+
+def test_there_the_default_key_has_its_alias_all_the_same_and_a_key_id_is_one_of_the_accounts(
+    world: World, keys: MemoryKeys
+) -> None:
+    source_id, arn = source(world, BLOCKS), keys.make_key(ACCOUNT)
+    found = copied(world, source_id, encrypted=True, kms_key_id=AWS_MANAGED_ALIAS)
+    assert key_of(world, found) == keys.default_key_arn(ACCOUNT)
+    found = copied(world, source_id, encrypted=True, kms_key_id=arn.rpartition("/")[2])
+    assert key_of(world, found) == arn
+
+
+READING, WRITING = ("kms:Decrypt", "kms:ReEncryptFrom"), ("kms:GenerateDataKey", "kms:ReEncryptTo")
+
+
+@pytest.mark.parametrize("lacking", [None, *READING, *WRITING])
+def test_DOC_LIVE_a_caller_needs_leave_for_both_keys(scene: KmsScene, lacking: str | None) -> None:
+    world, first, second = scene.world, scene.new_key(), scene.new_key()
+    source_id = source(world, BLOCKS, kms_key_arn=first)
+    statements = [
+        allow(Action=[each for each in actions if each != lacking], Resource=arn)
+        for actions, arn in ((READING, first), (WRITING, second))
+    ]
+    found = copied(world, source_id, caller=user("u", *statements), encrypted=True, kms_key_id=second)
+    if lacking is None:
+        assert key_of(world, found) == second
+    else:
+        assert error_of(found) == NOT_ACCESSIBLE
+
+
+def test_a_plain_source_asks_for_no_leave_to_re_encrypt(scene: KmsScene) -> None:
+    world, key = scene.world, scene.new_key()
+    caller = user("u", allow(Action="kms:GenerateDataKey", Resource=key))
+    found = copied(world, source(world, BLOCKS), caller=caller, encrypted=True, kms_key_id=key)
+    assert key_of(world, found) == key
+
+
+def test_a_plain_copy_asks_for_no_leave_at_all(scene: KmsScene) -> None:
+    found = copied(scene.world, source(scene.world, BLOCKS), caller=user("u"))
+    assert key_of(scene.world, found) == ""
+
+
+def test_policies_see_the_snapshots_and_that_it_is_on_ebss_behalf(scene: KmsScene) -> None:
+    """What grants and policies written for the live service ask for: `aws:ebs:id` and `kms:ViaService`."""
+    world, first, second = scene.world, scene.new_key(), scene.new_key()
+    source_id = source(world, BLOCKS, kms_key_arn=first)
+    via = {"kms:ViaService": f"ec2.{REGION}.amazonaws.com"}
+    statements = [
+        allow(
+            Action=list(READING),
+            Resource=first,
+            Condition={"StringEquals": {"kms:EncryptionContext:aws:ebs:id": source_id, **via}},
+        ),
+        allow(
+            Action=list(WRITING),
+            Resource=second,
+            Condition={
+                "StringLike": {"kms:EncryptionContext:aws:ebs:id": "snap-*"},
+                "StringNotEquals": {"kms:EncryptionContext:aws:ebs:id": source_id},
+                "StringEquals": via,
+            },
+        ),
+    ]
+    found = copied(world, source_id, caller=user("u", *statements), encrypted=True, kms_key_id=second)
+    assert key_of(world, found) == second
+
+
+def recipient_of(scene: KmsScene, key_arn: str, *actions: str) -> tuple[str, Caller]:
+    """Share an encrypted snapshot, and its key for these actions; return it and who was let have it."""
+    source_id = source(scene.world, BLOCKS, kms_key_arn=key_arn)
+    share(scene.world, source_id, OTHER_ACCOUNT)
+    statements = [allow(Action=list(actions), Principal={"AWS": OTHER_ACCOUNT})] if actions else []
+    scene.ask("PutKeyPolicy", KeyId=key_arn, Policy=key_policy(*statements))
+    return source_id, scene.world.caller(OTHER_ACCOUNT)
+
+
+@pytest.mark.parametrize("actions", [READING, READING[:1], ()])
+def test_DOC_LIVE_the_recipient_of_an_encrypted_snapshot_needs_its_key_too_and_copies_to_one_of_its_own(
+    scene: KmsScene, actions: tuple[str, ...]
+) -> None:
+    world = scene.world
+    first = scene.new_key()
+    source_id, recipient = recipient_of(scene, first, *actions)
+    copy_id = ask(world, source_id, caller=recipient).snapshot_id
+    world.copy_all()
+    found = world.metadata.snapshot(OTHER_ACCOUNT, SnapshotId(copy_id))
+    if actions != READING:
+        assert error_of(found) == NOT_ACCESSIBLE
+        return
+    assert key_of(world, found) == scene.keyring.default_key_arn(OTHER_ACCOUNT)
+    scene.ask("DisableKey", KeyId=first)
+    world.delete(source_id)
+    with pytest.raises(NeveError):
+        world.read(source_id)
+    world.context.domains.with_content(world.context.domains.by_key(found.domain_key))
+
+
+def test_what_was_allowed_when_it_was_asked_for_stays_so(scene: KmsScene) -> None:
+    world, first = scene.world, scene.new_key()
+    source_id, recipient = recipient_of(scene, first, *READING)
+    copy_id = ask(world, source_id, caller=recipient).snapshot_id
+    scene.ask("PutKeyPolicy", KeyId=first, Policy=key_policy())
+    world.copy_all()
+    assert world.metadata.snapshot(OTHER_ACCOUNT, SnapshotId(copy_id)).state is State.COMPLETED
+
+
+def test_what_was_not_allowed_when_it_was_asked_for_fails_whatever_is_allowed_later(scene: KmsScene) -> None:
+    world, first = scene.world, scene.new_key()
+    source_id, recipient = recipient_of(scene, first)
+    copy_id = ask(world, source_id, caller=recipient).snapshot_id
+    everything = allow(Action="kms:*", Principal={"AWS": OTHER_ACCOUNT})
+    scene.ask("PutKeyPolicy", KeyId=first, Policy=key_policy(everything))
+    world.copy_all()
+    found = world.metadata.snapshot(OTHER_ACCOUNT, SnapshotId(copy_id))
+    assert error_of(found) == NOT_ACCESSIBLE
+
+
+# --- providers that do not answer -------------------------------------------------------------------
+
+
+def test_a_key_provider_that_cannot_be_reached_starts_nothing(world: World, keys: MemoryKeys) -> None:
+    source_id, key = source(world, BLOCKS), keys.make_key(ACCOUNT)
+    keys.go_away()
+    with pytest.raises(KeyProviderUnavailable):
+        ask(world, source_id, encrypted=True, kms_key_id=key)
+    assert world.metadata.lifecycle.copies(after=None, limit=1) == []
+    keys.come_back()
+    assert copied(world, source_id, encrypted=True, kms_key_id=key).state is State.COMPLETED
+
+
+def test_a_kms_that_is_too_busy_starts_nothing(world: World, keys: ThrottledKeys) -> None:
+    source_id, key = source(world, BLOCKS), keys.make_key(ACCOUNT)
+    keys.throttled = True
+    code, _ = refusal(lambda: ask(world, source_id, encrypted=True, kms_key_id=key), status=503)
+    assert code == "RequestLimitExceeded"
+    assert world.metadata.lifecycle.copies(after=None, limit=1) == []
+
+
+# --- whatever the content ---------------------------------------------------------------------------
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    contents=st.dictionaries(
+        st.integers(0, 2047), st.integers(0, 3), max_size=20
+    ),  # few contents: equal blocks are where sharing goes wrong
+    overwritten=st.dictionaries(st.integers(0, 2047), st.integers(0, 3), max_size=5),
+    sealed=st.booleans(),
+    encrypted=st.booleans(),
+)
+def test_a_copy_reads_as_its_source_whatever_that_holds(
+    make_world: Callable[..., World],
+    contents: dict[int, int],
+    overwritten: dict[int, int],
+    sealed: bool,
+    encrypted: bool,
+) -> None:
+    keys = MemoryKeys()
+    world = make_world(keys=keys)
+    blocks = {index: block(fill) for index, fill in contents.items()}
+    parent = source(world, blocks, kms_key_arn=keys.make_key(ACCOUNT) if sealed else None)
+    child = world.start(parent=parent)
+    changed = {index: block(fill) for index, fill in overwritten.items()}
+    for index, content in changed.items():
+        world.put(child, index, content)
+    world.complete(child, count=len(changed))
+    found = copied(world, child, encrypted=encrypted)
+    world.delete(child)
+    world.delete(parent)
+    assert world.read(found.snapshot_id) == {**blocks, **changed}
+    assert found.block_count == len({**blocks, **changed})
