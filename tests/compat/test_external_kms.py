@@ -161,6 +161,29 @@ def test_the_key_material_names_the_version_where_kms_tells_it(script: Scripted,
     assert "ListKeyRotations" not in script.asked
 
 
+@pytest.mark.parametrize("rotations", [[], [{"RotationDate": 1_700_000_000}]])
+def test_material_that_only_uses_name_is_no_version_since_no_description_would_ever_equal_it(
+    script: Scripted, keys: AwsKeys, rotations: list[dict[str, float]]
+) -> None:
+    metadata = {name: value for name, value in METADATA.items() if name != "CurrentKeyMaterialId"}
+    made = {"KeyId": ARN, "Plaintext": "YWJj", "CiphertextBlob": "d3JhcA==", "KeyMaterialId": "b" * 64}
+    again = {
+        "KeyId": ARN,
+        "SourceKeyId": ARN,
+        "CiphertextBlob": "d3JhcA==",
+        "DestinationKeyMaterialId": "b" * 64,
+    }
+    script.answers |= {
+        "DescribeKey": (200, {"KeyMetadata": metadata}),
+        "ListKeyRotations": (200, {"Rotations": rotations, "Truncated": False}),
+        "GenerateDataKey": (200, made),
+        "ReEncrypt": (200, again),
+    }
+    described = keys.describe(ARN).key_version
+    assert keys.generate_data_key(ARN, CONTEXT, size_bytes=3).key_version == described
+    assert keys.re_encrypt(ARN, b"wrap", CONTEXT, to_key_arn=ARN, to_context=CONTEXT)[1] == described
+
+
 @pytest.mark.parametrize(
     "answer",
     [

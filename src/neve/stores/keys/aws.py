@@ -53,6 +53,9 @@ _CIPHERTEXT_BYTES_MAX: Final = 6144
 _ROTATIONS_PAGE: Final = 1000
 _ROTATIONS_PAGES_MAX: Final = 10
 """AWS keeps fewer than that: ten rotations on demand, and one for each period (ListKeyRotations)."""
+_ROTATED: Final = "rotated"
+_NEVER_ROTATED: Final = "never rotated"
+"""What versions are called, with the moment, where DescribeKey names no material."""
 _STATES: Final[Mapping[str, KeyState]] = {
     "Enabled": KeyState.ENABLED,
     "Disabled": KeyState.DISABLED,
@@ -138,7 +141,7 @@ class AwsKeys:
         return DataKey(
             plaintext=answer["Plaintext"],
             wrapping=answer["CiphertextBlob"],
-            key_version=answer.get("KeyMaterialId") or description.key_version,
+            key_version=_version_in(answer.get("KeyMaterialId"), description),
         )
 
     def decrypt(self, key_arn: str, wrapping: bytes, context: EncryptionContext) -> bytes:
@@ -175,7 +178,7 @@ class AwsKeys:
         )
         if answer["SourceKeyId"] != key_arn:
             raise invalid_ciphertext()
-        return answer["CiphertextBlob"], answer.get("DestinationKeyMaterialId") or to.key_version
+        return answer["CiphertextBlob"], _version_in(answer.get("DestinationKeyMaterialId"), to)
 
     def close(self) -> None:
         with self._lock:
@@ -208,7 +211,7 @@ class AwsKeys:
                 if isinstance(rotation.get("RotationDate"), datetime):
                     rotated_ms = max(rotated_ms, int(rotation["RotationDate"].timestamp() * 1000))
             if not page.get("Truncated"):
-                return f"rotated {rotated_ms}" if rotated_ms else "never rotated"
+                return f"{_ROTATED} {rotated_ms}" if rotated_ms else _NEVER_ROTATED
             marker = {"Marker": page.get("NextMarker", "")}
         return ""
 
@@ -293,6 +296,18 @@ def _check_form(wrapping: bytes) -> None:
     """Return if KMS would read it: what the model refuses never comes from KMS."""
     if not 1 <= len(wrapping) <= _CIPHERTEXT_BYTES_MAX:
         raise invalid_ciphertext()
+
+
+def _version_in(material: str | None, description: KeyDescription) -> str:
+    """Return what wrapped something, in the words of descriptions.
+
+    What a use says of the material counts only where DescribeKey names it too. Otherwise the two would never agree, and
+    each look at the wrappings would find them old: a new generation of every data key, round after round.
+    """
+    described = description.key_version
+    if not described or described == _NEVER_ROTATED or described.startswith(f"{_ROTATED} "):
+        return described
+    return material or described
 
 
 def _description(metadata: Mapping[str, Any], version: str) -> KeyDescription:
