@@ -6,12 +6,14 @@ which has one Reason for everything (contract 3.5, choice 10), and CreateTags of
 unique. How many tags a snapshot has in the end only its store can say: see `MetadataStore.put_tags`.
 """
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 from neve.errors import Ec2Error, ValidationError, ValidationReason
 from neve.limits import Limits
 
 RESERVED_PREFIX = "aws:"
+_SIGNS = frozenset(" _.:/=+-@")
 
 
 def checked_tags(tags: Sequence[tuple[str, str]], limits: Limits) -> Mapping[str, str]:
@@ -57,6 +59,11 @@ def checked_ec2_tags(tags: Sequence[tuple[str, str]], limits: Limits) -> Mapping
 def tag_limit_exceeded() -> Ec2Error:
     """Return EC2's refusal of a tag for which a resource has no room."""
     return Ec2Error("TagLimitExceeded", "The maximum number of tags for a resource has been reached.")
+
+
+def has_tag_characters(text: str) -> bool:
+    """Say whether a text consists of letters, numbers, spaces and the signs that services take in tags."""
+    return all(character in _SIGNS or unicodedata.category(character)[0] in "LNZ" for character in text)
 
 
 def _check_ec2_tag(key: str, value: str, limits: Limits) -> None:

@@ -1,13 +1,13 @@
 """TagResource, UntagResource, ListResourceTags; and what a key's tags may be."""
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from neve.domain import kms_changes
 from neve.domain.kms_keys import KmsKey
+from neve.domain.tags import has_tag_characters
 from neve.errors import KmsError
 from neve.messages import kms
 from neve.messages.kms_responses import EmptyResponse, ListResourceTagsResponse
@@ -19,7 +19,6 @@ TAGS_MAX: Final = 50
 """KMS developer guide, "Tags": as every AWS resource."""
 
 _RESERVED_PREFIX: Final = "aws:"
-_SIGNS: Final = frozenset(" _.:/=+-@")
 _MARKER: Final = re.compile(r".{1,128}", re.DOTALL)
 _PAGE_TAGS: Final = 50
 
@@ -95,16 +94,12 @@ def checked_tags(tags: Sequence[kms.Tag]) -> Mapping[str, str]:
             raise KmsError("TagException", "Tag keys that begin with aws: are reserved.")
         if tag.tag_key in found:
             raise KmsError("TagException", f"Duplicate tag keys: {tag.tag_key}")
-        if not _is_tag_text(tag.tag_key) or not _is_tag_text(tag.tag_value):
+        if not has_tag_characters(tag.tag_key) or not has_tag_characters(tag.tag_value):
             raise KmsError("TagException", "Tags consist of letters, numbers, spaces and _ . : / = + - @.")
         found[tag.tag_key] = tag.tag_value
     if len(found) > TAGS_MAX:
         raise _too_many()
     return found
-
-
-def _is_tag_text(text: str) -> bool:
-    return all(character in _SIGNS or unicodedata.category(character)[0] in "LNZ" for character in text)
 
 
 def _too_many() -> KmsError:
