@@ -22,6 +22,8 @@ from neve.operations.ec2.selection import Selection
 from neve.operations.visibility import Sight
 
 _OPERATION: Final = "DescribeSnapshots"
+_STORAGE_TIER: Final = "standard"
+_TRANSFER_TYPE: Final = "standard"
 
 
 def describe_snapshots(
@@ -91,66 +93,69 @@ def _passing(
     for snapshot in snapshots:
         candidate = _Candidate(ctx, snapshot)
         if filters.hold(candidate, snapshot.tags):
-            yield snapshot.key, candidate.shown
+            yield snapshot.key, candidate.described()
 
 
 class _Candidate:
-    """A snapshot that may be shown: described once a filter asks how it reads, or when it is shown.
+    """A snapshot that may be shown, having been through `observed`.
 
-    Filters look at many more snapshots than they let through.
+    Filters look at many more snapshots than they let through, so each text is made when it is asked for.
     """
 
     def __init__(self, ctx: Context, snapshot: Snapshot) -> None:
         self._ctx = ctx
-        self._snapshot = snapshot
-
-    @cached_property
-    def shown(self) -> SnapshotDescription:
-        return _described(self._ctx, self._snapshot)
+        self.snapshot = snapshot
 
     def get(self, name: str, /) -> str | None:
         """Return what a filter of this name compares with."""
         text = _TEXTS.get(name)
-        return None if text is None else text(self.shown)
+        return None if text is None else text(self)
 
+    @property
+    def kms_key_arn(self) -> str:
+        """Empty for an unencrypted one."""
+        return self._ctx.domains.by_key(self.snapshot.domain_key).kms_key_arn
 
-def _described(ctx: Context, snapshot: Snapshot) -> SnapshotDescription:
-    """Return what the API shows of a snapshot that has been through `observed`."""
-    kms_key_arn = ctx.domains.by_key(snapshot.domain_key).kms_key_arn
-    is_completed = snapshot.state is State.COMPLETED
-    progress, state_message = _progress(ctx, snapshot)
-    return SnapshotDescription(
-        snapshot_id=snapshot.snapshot_id,
-        volume_id=NO_VOLUME,
-        state=API_STATUS[snapshot.state],
-        state_message=state_message or None,
-        start_time_ms=snapshot.started_ms,
-        progress=progress,
-        owner_id=snapshot.account_id,
-        volume_size=snapshot.volume_gib,
-        description=snapshot.description or "",
-        encrypted=bool(kms_key_arn),
-        kms_key_id=kms_key_arn or None,
-        tags=tuple(Tag(key, value) for key, value in sorted(snapshot.tags.items())),
-        storage_tier="standard",
-        transfer_type="standard",
-        completion_time_ms=snapshot.completed_ms if is_completed else None,
-        full_snapshot_size_in_bytes=snapshot.block_count * ctx.limits.block_bytes if is_completed else None,
-    )
+    @cached_property
+    def progress(self) -> tuple[str, str]:
+        """How far it is, and its message. Only copies are ever between the ends (contract 9.3, 9.8)."""
+        snapshot = self.snapshot
+        if snapshot.state is State.COMPLETED:
+            return "100%", snapshot.state_message
+        if snapshot.origin is not Origin.COPY or snapshot.state is State.ERROR:
+            return "0%", snapshot.state_message
+        copy = self._ctx.metadata.lifecycle.copy(snapshot.key)
+        if copy is None:  # all its blocks are there
+            return f"{copied_percent(1, 1)}%", snapshot.state_message
+        if copy.source_root is None:
+            return "0%", MESSAGE_UNRESOLVED
+        return f"{copied_percent(copy.copied_count, copy.source_block_count)}%", snapshot.state_message
 
-
-def _progress(ctx: Context, snapshot: Snapshot) -> tuple[str, str]:
-    """Return how far a snapshot is, and its message. Only copies are ever between the ends (contract 9.3, 9.8)."""
-    if snapshot.state is State.COMPLETED:
-        return "100%", snapshot.state_message
-    if snapshot.origin is not Origin.COPY or snapshot.state is State.ERROR:
-        return "0%", snapshot.state_message
-    copy = ctx.metadata.lifecycle.copy(snapshot.key)
-    if copy is None:  # all its blocks are there
-        return f"{copied_percent(1, 1)}%", snapshot.state_message
-    if copy.source_root is None:
-        return "0%", MESSAGE_UNRESOLVED
-    return f"{copied_percent(copy.copied_count, copy.source_block_count)}%", snapshot.state_message
+    def described(self) -> SnapshotDescription:
+        """Return what the API shows of it."""
+        snapshot, kms_key_arn = self.snapshot, self.kms_key_arn
+        is_completed = snapshot.state is State.COMPLETED
+        progress, state_message = self.progress
+        return SnapshotDescription(
+            snapshot_id=snapshot.snapshot_id,
+            volume_id=NO_VOLUME,
+            state=API_STATUS[snapshot.state],
+            state_message=state_message or None,
+            start_time_ms=snapshot.started_ms,
+            progress=progress,
+            owner_id=snapshot.account_id,
+            volume_size=snapshot.volume_gib,
+            description=snapshot.description or "",
+            encrypted=bool(kms_key_arn),
+            kms_key_id=kms_key_arn or None,
+            tags=tuple(Tag(key, value) for key, value in sorted(snapshot.tags.items())),
+            storage_tier=_STORAGE_TIER,
+            transfer_type=_TRANSFER_TYPE,
+            completion_time_ms=snapshot.completed_ms if is_completed else None,
+            full_snapshot_size_in_bytes=(
+                snapshot.block_count * self._ctx.limits.block_bytes if is_completed else None
+            ),
+        )
 
 
 def _iso_8601(time_ms: int) -> str:
@@ -159,18 +164,18 @@ def _iso_8601(time_ms: int) -> str:
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, left unsaid: an offset would be written out
 
-_TEXTS: Final[Mapping[str, Callable[[SnapshotDescription], str]]] = {
-    "description": lambda shown: shown.description,
-    "encrypted": lambda shown: "true" if shown.encrypted else "false",
-    "owner-id": lambda shown: shown.owner_id,
-    "progress": lambda shown: shown.progress,
-    "snapshot-id": lambda shown: shown.snapshot_id,
-    "start-time": lambda shown: _iso_8601(shown.start_time_ms),
-    "status": lambda shown: shown.state,
-    "storage-tier": lambda shown: shown.storage_tier,
-    "transfer-type": lambda shown: shown.transfer_type,
-    "volume-id": lambda shown: shown.volume_id,
-    "volume-size": lambda shown: str(shown.volume_size),
+_TEXTS: Final[Mapping[str, Callable[[_Candidate], str]]] = {
+    "description": lambda each: each.snapshot.description or "",
+    "encrypted": lambda each: "true" if each.kms_key_arn else "false",
+    "owner-id": lambda each: each.snapshot.account_id,
+    "progress": lambda each: each.progress[0],
+    "snapshot-id": lambda each: each.snapshot.snapshot_id,
+    "start-time": lambda each: _iso_8601(each.snapshot.started_ms),
+    "status": lambda each: API_STATUS[each.snapshot.state],
+    "storage-tier": lambda _: _STORAGE_TIER,
+    "transfer-type": lambda _: _TRANSFER_TYPE,
+    "volume-id": lambda _: NO_VOLUME,
+    "volume-size": lambda each: str(each.snapshot.volume_gib),
 }
 """What filters compare with: each element as the answer spells it.
 
