@@ -22,6 +22,8 @@ Value = Callable[[], ContextValue | None] | ContextValue
 TagsOf = Callable[[str], Mapping[str, str]]
 """The tags of a snapshot as far as the caller can see it; none if it cannot."""
 
+_AGENT_CHARS_MAX: Final = 1024
+"""Ours: policies may compare it with thousands of patterns, and a header may be long."""
 _REQUEST_TAG: Final = "aws:requesttag/"
 _RESOURCE_TAGS: Final = ("aws:resourcetag/", "ec2:resourcetag/")
 """EC2 has the second spelling beside the common one."""
@@ -38,7 +40,7 @@ def of_request(head: RequestHead, *, region: str, now_ms: int) -> dict[str, Valu
     if head.peer:
         keys["aws:sourceip"] = lambda: (_source_ip(head.peer),)
     if agents := head.values("user-agent"):
-        keys["aws:useragent"] = (agents[0],)
+        keys["aws:useragent"] = (agents[0][:_AGENT_CHARS_MAX],)
     return keys
 
 

@@ -47,6 +47,12 @@ def test_an_address_is_written_as_policies_write_it(peer: str, expected: str) ->
     assert keys_of(peer)["aws:sourceip"] == (expected,)
 
 
+def test_of_a_long_user_agent_policies_see_the_beginning() -> None:
+    head = RequestHead(method="GET", raw_target="/", headers=[("User-Agent", "a" * 1024 + "b" * 60_000)])
+    context = conditions.of_request(head, region="us-east-1", now_ms=NOW_MS)
+    assert value(context, "aws:useragent") == ("a" * 1024,)
+
+
 def test_what_is_not_known_is_absent() -> None:
     assert "aws:sourceip" not in keys_of("")
     assert conditions.of_tags([]) == {}

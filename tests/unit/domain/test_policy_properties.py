@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, SupportsIndex
 
+import pytest
 from hypothesis import example, given
+import pytest
 from hypothesis import strategies as st
 
 from neve.domain.kms_keys import Grant
@@ -338,6 +340,14 @@ class CountedText(str):
         found = super().__getitem__(key)
         self.looks += len(found)
         return found
+
+
+@pytest.mark.parametrize("pattern", ["*?b*", "*b?*", "*a?a?b*", "*?*?*b?*"])
+def test_a_place_among_thousands_is_not_looked_for_one_by_one(pattern: str) -> None:
+    """A key policy has room for thousands of such patterns, and a request for such texts."""
+    text = CountedText("a" * 8000)
+    assert not Wildcard(tokens_of(pattern)).match(text)
+    assert text.looks <= len(pattern)
 
 
 @given(

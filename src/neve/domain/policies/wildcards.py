@@ -4,13 +4,16 @@
 
 Patterns come from policy documents, texts from requests. A pattern is cut at its stars into pieces; each piece is
 looked for where the one before it ended, leftmost first. That is exact (an earlier place leaves more text to the
-rest), and no place is looked at twice. A piece with `?` in it is looked for by an automaton whose states are the
-bits of one integer, as in `domain.filters`; what it is made of is thrown away afterwards, so that a policy which is
-kept takes no more memory than its text.
+rest), and no place is looked at twice. A piece with `?` in it is looked for everywhere at once: the places of each of
+its characters are the bits of an integer, and those of all of them, shifted onto each other, leave the places of the
+piece. Somebody's key policy may have thousands of patterns, and their request a text of thousands of characters: what
+would be a step of ours for each pair of them is a few machine words here. Nothing of it stays with the pattern, so that
+a policy which is kept takes no more memory than its text.
 """
 
 from collections.abc import Iterable, Sequence
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final
 
 
@@ -28,6 +31,9 @@ _Piece = str | tuple[str | None, ...]
 """What stands between two stars. Plain text, or characters of which None is any."""
 
 _NOT_THERE: Final = -1
+_ALL: Final = -1
+"""Every bit is set."""
+_PLACES_REMEMBERED_MAX: Final = 64
 
 
 class Wildcard:
@@ -101,17 +107,25 @@ def _end_of_leftmost(piece: _Piece, text: str, start: int, end: int) -> int:
     if isinstance(piece, str):
         found = text.find(piece, start, end)
         return _NOT_THERE if found < 0 else found + len(piece)
-    takes_any = 0
-    takes: dict[str, int] = {}
-    for index, expected in enumerate(piece):
-        if expected is None:
-            takes_any |= 1 << index
-        else:
-            takes[expected] = takes.get(expected, 0) | 1 << index
-    arrived = 1 << len(piece) - 1
-    states = 0
-    for position in range(start, end):
-        states = (states << 1 | 1) & (takes_any | takes.get(text[position], 0))
-        if states & arrived:
-            return position + 1
-    return _NOT_THERE
+    places = _ALL
+    for offset, expected in enumerate(piece):
+        if expected is not None:
+            places &= _places_of(expected, text) >> offset
+    places = places >> start << start
+    last = end - len(piece)
+    if places == 0 or last < start:
+        return _NOT_THERE
+    # The lowest bit. Of a piece that is all `?` every place is one.
+    leftmost = (places & -places).bit_length() - 1
+    return leftmost + len(piece) if leftmost <= last else _NOT_THERE
+
+
+@lru_cache(maxsize=_PLACES_REMEMBERED_MAX)
+def _places_of(character: str, text: str) -> int:
+    """Return an integer whose bits are set where the character stands: patterns of a policy ask for the same ones."""
+    places = bytearray(len(text) // 8 + 1)
+    position = text.find(character)
+    while position >= 0:
+        places[position >> 3] |= 1 << (position & 7)
+        position = text.find(character, position + 1)
+    return int.from_bytes(places, "little")
