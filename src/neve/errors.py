@@ -168,6 +168,21 @@ class StsError(RequestError):
         self.code, self.status = code, status
 
 
+class RbinReason(StrEnum):
+    INVALID_PAGE_TOKEN = "INVALID_PAGE_TOKEN"  # noqa: S105 - the model's word
+    INVALID_PARAMETER_VALUE = "INVALID_PARAMETER_VALUE"
+    RULE_NOT_FOUND = "RULE_NOT_FOUND"
+    SERVICE_QUOTA_EXCEEDED = "SERVICE_QUOTA_EXCEEDED"
+
+
+class RbinError(RequestError):
+    """An error shape of the Recycle Bin's model."""
+
+    def __init__(self, code: str, message: str, *, reason: RbinReason, status: int = 400) -> None:
+        super().__init__(message)
+        self.code, self.reason, self.status = code, reason, status
+
+
 # --- a store's answer about a record ----------------------------------------------------------------
 
 

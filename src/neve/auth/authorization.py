@@ -15,6 +15,8 @@ NO_PARENT = "null"
 """StartSnapshot without a parent is evaluated on `snapshot/null` (contract 11)."""
 EVERYTHING = "*"
 """The resource of actions that have none."""
+RULE_PREFIX = "rule/"
+"""What the names of retention rules begin with, as resources."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,8 @@ class Demand:
     resource: str = EVERYTHING
     """An ARN, or `*`."""
     snapshot_id: str = ""
-    """The snapshot whose tags `aws:ResourceTag` asks for; empty where the resource has none."""
+    """The snapshot whose tags `aws:ResourceTag` asks for, or `rule/` and the id of a retention rule; empty where the
+    resource has none."""
 
 
 class Denied(Exception):
@@ -36,6 +39,11 @@ class Denied(Exception):
 def snapshot_arn(region: str, snapshot_id: str) -> str:
     """Return the name policies use for a snapshot; its account field is empty (contract 11)."""
     return f"arn:aws:ec2:{region}::snapshot/{snapshot_id}"
+
+
+def rule_arn(region: str, account_id: str, rule_id: str) -> str:
+    """Return the name policies use for a retention rule of the recycle bin."""
+    return f"arn:aws:rbin:{region}:{account_id}:{RULE_PREFIX}{rule_id}"
 
 
 def authorize(principal: Principal, demands: Iterable[Demand], conditions: Conditions) -> None:

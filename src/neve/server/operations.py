@@ -4,16 +4,13 @@ The table is the whole list: a request type without a row is answered as an inva
 Operations that touch KMS keys ask about those themselves, since key policies and grants have a say there.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from neve.auth.authorization import NO_PARENT, Demand, snapshot_arn
 from neve.auth.conditions import Value, of_tags
-from neve.domain.identities import AccountId
 from neve.domain.principals import federated_arn
 from neve.messages import ebs, ec2, sts
-from neve.operations.context import Caller, Context
 from neve.operations.ebs.complete_snapshot import complete_snapshot
 from neve.operations.ebs.get_snapshot_block import get_snapshot_block
 from neve.operations.ebs.list_changed_blocks import list_changed_blocks
@@ -43,67 +40,25 @@ from neve.operations.sts.assume_role import assume_role
 from neve.operations.sts.get_caller_identity import get_caller_identity
 from neve.operations.sts.get_federation_token import get_federation_token
 from neve.operations.sts.get_session_token import get_session_token
+from neve.server.demands import (
+    Operation,
+    Place,
+    Request,
+    nothing,
+    on_each_resource,
+    on_everything,
+    on_its_snapshot,
+    on_snapshot,
+)
 from neve.server.kms_operations import KMS_FUNCTIONS, kms_conditions, kms_demands
-
-Request = Any
-"""One of the request messages; each row of the table takes its own."""
+from neve.server.lifecycle_operations import LIFECYCLE_OPERATIONS
 
 _ANY_SNAPSHOT: Final = "*"
 _SNAPSHOT_ID_CHARS_MAX: Final = 64
 """Contract 2.1. EC2 takes any text as an id, to refuse it later."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a request is made: what names of resources are made of."""
-
-    region: str
-    account_id: AccountId
-
-
-Demands = Callable[[Request, Place], Sequence[Demand]]
-
-
-def _no_conditions(_request: Request, _place: Place) -> Mapping[str, Value]:
-    return {}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One API operation."""
-
-    function: Callable[[Context, Caller, Request], Any]
-    demands: Demands
-    """What must be allowed before it begins (contract 11)."""
-    conditions: Callable[[Request, Place], Mapping[str, Value]] = _no_conditions
-    """Condition keys about what the request brings."""
-
-
 # --- what is demanded
-
-
-def nothing(_request: Request, _place: Place) -> Sequence[Demand]:
-    """Demand nothing here: whoever is who they say may ask, or the operation asks policies itself."""
-    return ()
-
-
-def on_its_snapshot(action: str) -> Demands:
-    """Demand an action on the snapshot that the request names."""
-    return lambda request, place: [_on_snapshot(action, place, request.snapshot_id)]
-
-
-def on_everything(action: str) -> Demands:
-    """Demand an action that has no resources (contract 11: no resource level)."""
-    return lambda _request, _place: [Demand(action=action)]
-
-
-def on_each_resource(action: str) -> Demands:
-    """Demand an action on every snapshot of the request's `resources`."""
-    return lambda request, place: [_on_snapshot(action, place, resource) for resource in request.resources]
-
-
-def _on_snapshot(action: str, place: Place, snapshot_id: str) -> Demand:
-    return Demand(action=action, resource=snapshot_arn(place.region, snapshot_id), snapshot_id=snapshot_id)
 
 
 def _start_demands(request: ebs.StartSnapshotRequest, place: Place) -> list[Demand]:
@@ -112,14 +67,14 @@ def _start_demands(request: ebs.StartSnapshotRequest, place: Place) -> list[Dema
         null = snapshot_arn(place.region, NO_PARENT)
         demands = [Demand(action="ebs:StartSnapshot", resource=null)]
     else:
-        demands = [_on_snapshot("ebs:StartSnapshot", place, parent)]
+        demands = [on_snapshot("ebs:StartSnapshot", place, parent)]
     if request.tags:
         demands.append(_tagging_what_is_made(place))
     return demands
 
 
 def _copy_demands(request: ec2.CopySnapshotRequest, place: Place) -> list[Demand]:
-    demands = [_on_snapshot("ec2:CopySnapshot", place, request.source_snapshot_id)]
+    demands = [on_snapshot("ec2:CopySnapshot", place, request.source_snapshot_id)]
     if any(specification.tags for specification in request.tag_specifications):
         demands.append(_tagging_what_is_made(place))
     return demands
@@ -133,7 +88,7 @@ def _tagging_what_is_made(place: Place) -> Demand:
 def _changed_blocks_demands(request: ebs.ListChangedBlocksRequest, place: Place) -> list[Demand]:
     both = (request.first_snapshot_id, request.second_snapshot_id)
     return [
-        _on_snapshot("ebs:ListChangedBlocks", place, snapshot_id)
+        on_snapshot("ebs:ListChangedBlocks", place, snapshot_id)
         for snapshot_id in both
         if snapshot_id is not None
     ]
@@ -231,6 +186,7 @@ OPERATIONS: Final[Mapping[type, Operation]] = {
     sts.GetSessionTokenRequest: Operation(function=get_session_token, demands=nothing),
     sts.GetFederationTokenRequest: Operation(function=get_federation_token, demands=_federation_demands),
     sts.AssumeRoleRequest: Operation(function=assume_role, demands=nothing),
+    **LIFECYCLE_OPERATIONS,
     **{
         request: Operation(function=function, demands=kms_demands, conditions=kms_conditions)
         for request, function in KMS_FUNCTIONS.items()

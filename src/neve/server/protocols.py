@@ -12,6 +12,7 @@ from neve.wire import (
     ec2query,
     ec2xml,
     kms_json,
+    rbin_json,
     restjson_requests,
     restjson_responses,
     sts_query,
@@ -76,6 +77,14 @@ PROTOCOLS: Final[Mapping[Service, Protocol]] = {
         encode_error=kms_json.encode_error,
         unproven=lambda error: error,
         denied=lambda sentence: KmsError("AccessDeniedException", sentence),
+        body_bytes_max=_json_bytes_max,
+    ),
+    Service.RBIN: Protocol(
+        decode=rbin_json.decode,
+        encode=rbin_json.encode,
+        encode_error=rbin_json.encode_error,
+        unproven=lambda error: error,
+        denied=AccessDeniedError,
         body_bytes_max=_json_bytes_max,
     ),
     Service.STS: Protocol(

@@ -8,10 +8,8 @@ the model does not have are refused, so that no parameter is ever ignored. null 
 body is an empty structure. Every error has status 400 unless KMS says otherwise.
 """
 
-import base64
-import dataclasses
 from collections.abc import Mapping
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 import msgspec
 
@@ -26,6 +24,7 @@ from neve.errors import (
 from neve.messages import kms
 from neve.messages.http import RequestHead, Response
 from neve.messages.kms_responses import EmptyResponse, KmsResponse
+from neve.wire.json_structures import parsed, structure
 from neve.wire.kms_reader import Reader, reader_of
 
 TARGET_PREFIX: Final = "TrentService."
@@ -56,7 +55,7 @@ def decode(head: RequestHead, body: bytes) -> tuple[str, kms.KmsRequest]:
     operation = _operation(head)
     request: kms.KmsRequest
     violations: list[str] = []
-    request = _READERS[operation].read("", _parsed(body), violations)
+    request = _READERS[operation].read("", parsed(body), violations)
     if violations:
         raise ModelViolationError(*violations)
     return operation, request
@@ -64,7 +63,7 @@ def decode(head: RequestHead, body: bytes) -> tuple[str, kms.KmsRequest]:
 
 def encode(_operation: str, response: KmsResponse, request_id: str) -> Response:
     """Return a successful answer as HTTP."""
-    body = b"" if isinstance(response, EmptyResponse) else _JSON.encode(_structure(response))
+    body = b"" if isinstance(response, EmptyResponse) else _JSON.encode(structure(response))
     return _answer(200, body, request_id)
 
 
@@ -89,15 +88,6 @@ def _operation(head: RequestHead) -> str:
     return operation
 
 
-def _parsed(body: bytes) -> Any:
-    try:
-        # msgspec would take text that is no UTF-8 where it does not look at it.
-        body.decode("utf-8")
-        return msgspec.json.decode(body or b"{}")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise CommonError("SerializationException", 400, "The body is not JSON.") from None
-
-
 def _answer(status: int, body: bytes, request_id: str, *more: tuple[str, str]) -> Response:
     return Response(
         status=status,
@@ -109,26 +99,6 @@ def _answer(status: int, body: bytes, request_id: str, *more: tuple[str, str]) -
         ],
         body=body,
     )
-
-
-def _structure(message: Any) -> dict[str, Any]:
-    found = {}
-    for field in dataclasses.fields(message):
-        value = getattr(message, field.name)
-        if value is None:
-            continue
-        found[kms.member_name(field.name)] = value / 1000 if field.name.endswith("_ms") else _value(value)
-    return found
-
-
-def _value(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, tuple):
-        return [_value(item) for item in value]
-    if dataclasses.is_dataclass(value):
-        return _structure(value)
-    return value
 
 
 def _told(error: Exception) -> tuple[str, int, str]:

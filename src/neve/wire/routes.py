@@ -1,9 +1,9 @@
 """Which operation a request asks for, told from its method and its path as received (contract 1.2).
 
-One port serves EBS, under `/snapshots`, and at `/` what has no paths (contract 0.1, rule 1): KMS, whose header
-names the operation, and EC2 and STS, which speak one protocol and differ by whom the signature is for. Segments
-are split before they are decoded, so that an encoded slash stays inside its segment; a literal segment must be
-written literally.
+One port serves EBS, under `/snapshots`, the Recycle Bin, whose paths are others, and at `/` what has no paths
+(contract 0.1, rule 1): KMS, whose header names the operation, and EC2 and STS, which speak one protocol and differ by
+whom the signature is for. Segments are split before they are decoded, so that an encoded slash stays inside its
+segment; a literal segment must be written literally.
 
 A scope is believed here before it is proven: `sigv4.verify` refuses what was not signed for the service that this
 module chose.
@@ -32,6 +32,7 @@ class Service(StrEnum):
     EBS = "ebs"
     EC2 = "ec2"
     KMS = "kms"
+    RBIN = "rbin"
     STS = "sts"
 
 
@@ -51,8 +52,8 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EbsOperation:
-    """One row of contract 1.2."""
+class PathOperation:
+    """An operation that method and path tell: one row of contract 1.2, or of the Recycle Bin's model."""
 
     name: str
     method: str
@@ -76,29 +77,29 @@ class EbsOperation:
         return found
 
 
-EBS_OPERATIONS: Final[Mapping[str, EbsOperation]] = {
+EBS_OPERATIONS: Final[Mapping[str, PathOperation]] = {
     operation.name: operation
     for operation in (
-        EbsOperation(name="StartSnapshot", method="POST", path="/snapshots", status=201),
-        EbsOperation(
+        PathOperation(name="StartSnapshot", method="POST", path="/snapshots", status=201),
+        PathOperation(
             name="PutSnapshotBlock",
             method="PUT",
             path="/snapshots/{snapshotId}/blocks/{blockIndex}",
             status=201,
         ),
-        EbsOperation(
+        PathOperation(
             name="CompleteSnapshot", method="POST", path="/snapshots/completion/{snapshotId}", status=202
         ),
-        EbsOperation(
+        PathOperation(
             name="ListSnapshotBlocks", method="GET", path="/snapshots/{snapshotId}/blocks", status=200
         ),
-        EbsOperation(
+        PathOperation(
             name="ListChangedBlocks",
             method="GET",
             path="/snapshots/{secondSnapshotId}/changedblocks",
             status=200,
         ),
-        EbsOperation(
+        PathOperation(
             name="GetSnapshotBlock",
             method="GET",
             path="/snapshots/{snapshotId}/blocks/{blockIndex}",
@@ -106,6 +107,26 @@ EBS_OPERATIONS: Final[Mapping[str, EbsOperation]] = {
         ),
     )
 }
+
+RBIN_OPERATIONS: Final[Mapping[str, PathOperation]] = {
+    operation.name: operation
+    for operation in (
+        PathOperation(name="CreateRule", method="POST", path="/rules", status=201),
+        PathOperation(name="ListRules", method="POST", path="/list-rules", status=200),
+        PathOperation(name="GetRule", method="GET", path="/rules/{identifier}", status=200),
+        PathOperation(name="UpdateRule", method="PATCH", path="/rules/{identifier}", status=200),
+        PathOperation(name="DeleteRule", method="DELETE", path="/rules/{identifier}", status=204),
+        PathOperation(name="LockRule", method="PATCH", path="/rules/{identifier}/lock", status=200),
+        PathOperation(name="UnlockRule", method="PATCH", path="/rules/{identifier}/unlock", status=200),
+        PathOperation(name="ListTagsForResource", method="GET", path="/tags/{resourceArn}", status=200),
+        PathOperation(name="TagResource", method="POST", path="/tags/{resourceArn}", status=201),
+        PathOperation(name="UntagResource", method="DELETE", path="/tags/{resourceArn}", status=204),
+    )
+}
+_BY_PATH: Final = (
+    *((Service.EBS, operation) for operation in EBS_OPERATIONS.values()),
+    *((Service.RBIN, operation) for operation in RBIN_OPERATIONS.values()),
+)
 
 
 def route(head: RequestHead, *, base_path: str = "") -> Route:
@@ -125,11 +146,11 @@ def route(head: RequestHead, *, base_path: str = "") -> Route:
     segments = path.split("/")
     if segments.pop(0):
         raise _unknown()
-    for operation in EBS_OPERATIONS.values():
+    for service, operation in _BY_PATH:
         encoded = operation.parameters(head.method, segments)
         if encoded is not None:
             parameters = {name: percent.decoded(segment) for name, segment in encoded.items()}
-            return Route(service=Service.EBS, operation=operation.name, path_parameters=parameters)
+            return Route(service=service, operation=operation.name, path_parameters=parameters)
     raise _unknown()
 
 

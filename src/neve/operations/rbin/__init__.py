@@ -1,0 +1,1 @@
+"""The Recycle Bin: rules for how long deleted snapshots can be had back."""
