@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from neve.auth import conditions, payload, signature, sigv4
-from neve.auth.authorization import Denied, authorize
+from neve.auth.authorization import RULE_PREFIX, Denied, authorize
 from neve.auth.conditions import Conditions
 from neve.domain.identities import SnapshotId
 from neve.domain.rates import RateLimiter
@@ -28,6 +28,7 @@ from neve.errors import (
     InvariantError,
     Overloaded,
     RequestError,
+    RuleNotFound,
     SnapshotNotFound,
     StoreError,
     ValidationError,
@@ -40,7 +41,8 @@ from neve.operations.context import Caller, Context
 from neve.operations.ebs.answers import invalid_parameter
 from neve.server.bodies import BodyFault
 from neve.server.credentials import Credentials
-from neve.server.operations import OPERATIONS, Place, snapshot_id_of
+from neve.server.demands import Place
+from neve.server.operations import OPERATIONS, snapshot_id_of
 from neve.server.protocols import PROTOCOLS, Protocol
 from neve.wire import restjson_requests
 from neve.wire.routes import Route, Service, route
@@ -274,10 +276,16 @@ class Exchange:
         )
 
     def _tags_of(self, snapshot_id: str) -> Mapping[str, str]:
-        """Return a snapshot's tags, if it is the caller's own: what is shared is shared without them."""
+        """Return the tags of a snapshot, as the caller's own: what is shared is shared without them. Or a rule's."""
         assert self._caller is not None
+        account_id, metadata = self._caller.account_id, self._context.metadata
+        if snapshot_id.startswith(RULE_PREFIX):
+            try:
+                return metadata.lifecycle.rule(account_id, snapshot_id.removeprefix(RULE_PREFIX)).tags
+            except RuleNotFound:
+                return {}
         try:
-            return self._context.metadata.snapshot(self._caller.account_id, SnapshotId(snapshot_id)).tags
+            return metadata.snapshot(account_id, SnapshotId(snapshot_id)).tags
         except SnapshotNotFound:
             return {}
 
