@@ -6,7 +6,6 @@ from typing import Any, Self, SupportsIndex
 
 import pytest
 from hypothesis import example, given
-import pytest
 from hypothesis import strategies as st
 
 from neve.domain.kms_keys import Grant
