@@ -99,6 +99,25 @@ def test_a_disk_goes_in_and_out_under_a_key_of_openbao(openbao: OpenBao, over_op
         assert got(server.client("ebs"), snapshot_id) == BLOCK
 
 
+def test_material_retired_before_data_keys_were_wrapped_anew_is_said_and_what_comes_again_is_stored_again(
+    openbao: OpenBao, over_openbao: ServerProcess
+) -> None:
+    with over_openbao as server:
+        path, arn = transit_key(openbao, server, "retired")
+        snapshot_id = upload(server, KmsKeyArn=arn)
+    openbao.ask("POST", f"{path}/rotate")
+    openbao.ask("POST", f"{path}/config", {"min_decryption_version": 2})
+    with over_openbao as server:
+        # The first round of renewing begins with the server.
+        assert openbao.wait_until(lambda: bool(server.events("background work failed")))
+        (failed,) = server.events("background work failed")
+        assert "min_decryption_version" in failed["error"]
+        assert refusal(lambda: got(server.client("ebs"), snapshot_id))[:2] == UNAVAILABLE
+        again = upload(server, KmsKeyArn=arn)
+        assert got(server.client("ebs"), again) == BLOCK
+        assert got(server.client("ebs"), snapshot_id) == BLOCK
+
+
 def test_a_key_that_the_operator_disabled_stops_reads_and_writes_at_once(
     openbao: OpenBao, over_openbao: ServerProcess
 ) -> None:
