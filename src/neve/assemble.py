@@ -13,9 +13,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
 
+from neve.assemble_audit import audited, open_audit_log, recording
 from neve.assemble_keys import open_key_provider, own_keyring
 from neve.assemble_service import Foundation, Service, build_service, limits_of
 from neve.clock import Clock, Entropy, SystemClock, SystemEntropy
+from neve.domain.audit import Recording
 from neve.domain.identities import Account, account_id_from
 from neve.domain.keyring import Keyring, Purpose
 from neve.errors import StoreInUse, StoreUnusable
@@ -28,6 +30,8 @@ from neve.server.administration.listener import AdministrationListener
 from neve.server.administration.messages import Administrator
 from neve.server.administration.service import Administered, Administration
 from neve.server.app import App, Bounds
+from neve.server.audit.log import AuditLog
+from neve.server.audit.operators import AuditedAdministrator
 from neve.server.incoming import Deadlines
 from neve.server.listener import Listener
 from neve.settings import FILE_NAME, Settings
@@ -120,7 +124,7 @@ def open_administration(
         keys = own_keyring(settings, metadata.keys, keyring, clock, entropy)
         if keys is not None:
             closing.callback(keys.close)
-        yield Administration(
+        administration = Administration(
             Administered(
                 metadata=metadata,
                 keyring=keyring,
@@ -130,6 +134,14 @@ def open_administration(
                 region=settings.region,
             )
         )
+        if Recording(settings.audit_log) is Recording.OFF:
+            yield administration
+            return
+
+        def open_log() -> AuditLog:
+            return open_audit_log(store, settings, keyring=keyring, clock=clock, report=silent)
+
+        yield closing.enter_context(audited(administration, open_log, clock))
 
 
 def _open_unless_served(
@@ -188,6 +200,7 @@ def open_service(
             report=report,
         )
         closing.callback(keys.provider.close)
+        audit = closing.enter_context(recording(store, settings, keyring=keyring, clock=clock, report=report))
         service = build_service(
             Foundation(
                 metadata=metadata,
@@ -199,6 +212,7 @@ def open_service(
                 clock=clock,
                 entropy=entropy,
                 report=report,
+                audit=audit,
             )
         )
         closing.callback(service.context.committer.close)
@@ -214,7 +228,13 @@ def serve(path: Path, settings: Settings, *, report: Report, on_ready: Callable[
     with (
         open_service(path, settings, report=report) as service,
         service.background,
-        AdministrationListener(path, service.administration, clock=service.context.clock, report=report),
+        AdministrationListener(
+            path,
+            service.administration,
+            clock=service.context.clock,
+            report=report,
+            on_behalf=lambda uid: _on_behalf(service, uid),
+        ),
     ):
         listener = Listener(
             lambda: _app(service, settings, report),
@@ -229,6 +249,20 @@ def serve(path: Path, settings: Settings, *, report: Report, on_ready: Callable[
             report=report,
         )
         listener.run(settings.listen_host, settings.listen_port, on_ready=on_ready)
+
+
+def _on_behalf(service: Service, operator_uid: int) -> Administrator:
+    """Return who does what an operator asks of the server, and writes it down."""
+    log = service.audit
+    if log is None:
+        return service.administration
+    return AuditedAdministrator(
+        service.administration,
+        lambda: log,
+        operator_uid=operator_uid,
+        via="server",
+        clock=service.context.clock,
+    )
 
 
 def _app(service: Service, settings: Settings, report: Report) -> App:

@@ -9,6 +9,7 @@ from threading import Lock
 
 from neve.assemble_keys import Keys
 from neve.clock import Clock, Entropy
+from neve.domain.audit import Recording
 from neve.domain.keyring import Keyring, Purpose
 from neve.domain.rates import RateLimiter, Rates
 from neve.domain.sessions import SESSION_KEY_BYTES, SessionMint
@@ -19,6 +20,8 @@ from neve.limits import Limits
 from neve.operations.context import Context, Quotas
 from neve.processors import Processors
 from neve.server.administration.service import Administered, Administration
+from neve.server.audit.calls import CallAudit
+from neve.server.audit.log import AuditLog
 from neve.server.background import Background, Rhythm, SealingQueue, works
 from neve.server.copy_queue import CopyQueue
 from neve.server.credentials import Credentials
@@ -50,6 +53,8 @@ class Foundation:
     clock: Clock
     entropy: Entropy
     report: Report
+    audit: AuditLog | None = None
+    """None if nothing is recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +68,7 @@ class Service:
     segments: SegmentStore
     processors: Processors
     administration: Administration
+    audit: AuditLog | None
 
     def unready_reason(self) -> str:
         """Return why a put would not be taken now; empty if it would."""
@@ -80,6 +86,11 @@ class Service:
             return "there is no room for segments"
         except StoreError:
             return "segments cannot be written"
+        try:
+            if self.audit is not None:
+                self.audit.require_room()
+        except StoreError:
+            return "the audit log cannot be written"
         return ""
 
 
@@ -103,7 +114,7 @@ def build_service(on: Foundation) -> Service:
     context = _context(on, storage, background)
     return Service(
         context=context,
-        pipeline=_pipeline(on, context),
+        pipeline=_pipeline(on, context, processors),
         background=background,
         segments=on.segments,
         processors=processors,
@@ -117,6 +128,7 @@ def build_service(on: Foundation) -> Service:
                 region=on.settings.region,
             )
         ),
+        audit=on.audit,
     )
 
 
@@ -230,7 +242,16 @@ def _context(on: Foundation, storage: _Storage, background: Background) -> Conte
     )
 
 
-def _pipeline(on: Foundation, context: Context) -> Pipeline:
+def _pipeline(on: Foundation, context: Context, processors: Processors) -> Pipeline:
+    audit = None
+    if on.audit is not None:
+        audit = CallAudit(
+            on.audit,
+            recording=Recording(on.settings.audit_log),
+            region=on.settings.region,
+            clock=on.clock,
+            processors=processors,
+        )
     return Pipeline(
         context=context,
         credentials=Credentials(on.metadata, on.keyring, context.sessions, on.report),
@@ -242,6 +263,7 @@ def _pipeline(on: Foundation, context: Context) -> Pipeline:
             clock_skew_ec2_s=on.settings.clock_skew_ec2_s,
         ),
         report=on.report,
+        audit=audit,
     )
 
 

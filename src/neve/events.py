@@ -155,6 +155,7 @@ class SnapshotCopied(Event):
 class CopyFailed(Event):
     """A copy is in error: what it was asked of is not to be had, or was lost while it was copied."""
 
+    level = logging.WARNING
     name = "copy failed"
 
     snapshot_id: str
@@ -282,6 +283,48 @@ class AdministrationFailed(Event):
 
     error: str
     trace: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditHead(Event):
+    """How far the audit log has come. Kept elsewhere than the store, it tells whether the log was put back since."""
+
+    name = "audit head"
+
+    sequence: int
+    mac: str
+    """Of that line."""
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditLogDamaged(Event):
+    """The audit log that was found is not as it was written: `neve audit verify` says more."""
+
+    level = logging.ERROR
+    name = "audit log damaged"
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditLogFailed(Event):
+    """Lines of the audit log cannot be written: what would change something is answered 503 until they can."""
+
+    level = logging.ERROR
+    name = "audit log failed"
+
+    error: str
+    trace: str = ""
+    lines_lost: int = 0
+    """Of calls that were answered; only when the server stops before they could be written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditLogResumed(Event):
+    """Lines of the audit log are written again, those that had waited among them."""
+
+    name = "audit log resumed"
 
 
 def silent(_event: Event) -> None:

@@ -151,6 +151,17 @@ class Settings(BaseModel):
         description="Form of log lines; `auto` is `console` on a terminal and `json` elsewhere.",
     )
 
+    # --- who did what
+
+    audit_log: Literal["off", "management", "all"] = Field(
+        default="management",
+        description="Calls with a line in the audit log: none, those that manage, or those that move blocks as well.",
+    )
+    audit_file_bytes_max: Annotated[int, Field(ge=64 * KIB)] = Field(
+        default=64 * MIB,
+        description="Size at which the audit log goes on in a new file. None is ever deleted.",
+    )
+
     # --- how much at once
 
     request_threads: Positive = Field(

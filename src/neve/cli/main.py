@@ -63,6 +63,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
             "Make, list and attach policies, and ask what they say.",
         ),
         (_SERVER, "keys", "neve.cli.keys:app", "Make, list and change KMS keys."),
+        (_SERVER, "audit", "neve.cli.audit:app", "Verify and show the log of who did what."),
         (
             _CLIENT,
             "upload",

@@ -33,6 +33,7 @@ class Purpose(StrEnum):
     KMS_KEY_MATERIAL = "kms key material"
     SESSION_TOKENS = "session tokens"
     GRANT_TOKENS = "grant tokens"
+    AUDIT_LOG = "audit log"
 
 
 _FINGERPRINT = "fingerprint"

@@ -1,6 +1,6 @@
 """The one place that knows the order of the steps. Blocking, without sockets.
 
-    who? (auth) ─▶ what? (wire) ─▶ allowed? (auth) ─▶ not too often? (rates) ─▶ operation ─▶ answer ─▶ one log line
+    who? (auth) ─▶ what? (wire) ─▶ allowed? (auth) ─▶ not too often? (rates) ─▶ operation ─▶ audited ─▶ answer
 
 What is done differently for each service stands in `protocols`; what each operation demands, in `operations`.
 
@@ -39,6 +39,7 @@ from neve.messages.ebs import PutSnapshotBlockRequest
 from neve.messages.http import RequestHead, Response
 from neve.operations.context import Caller, Context
 from neve.operations.ebs.answers import invalid_parameter
+from neve.server.audit.calls import AnsweredCall, Audit, NoAudit
 from neve.server.bodies import BodyFault
 from neve.server.credentials import Credentials
 from neve.server.demands import Place
@@ -81,12 +82,14 @@ class Pipeline:
         limiter: RateLimiter,
         rules: Rules,
         report: Report,
+        audit: Audit | None = None,
     ) -> None:
         self.context = context
         self.credentials = credentials
         self.limiter = limiter
         self.rules = rules
         self.report = report
+        self.audit = audit or NoAudit()
 
     def begin(self, head: RequestHead) -> "Exchange":
         """Return the request as something to go on with. Does no I/O and no more work than a look at the path."""
@@ -116,6 +119,10 @@ class Exchange:
         self._operation = ""
         self._snapshot_id = ""
         self._caller: Caller | None = None
+        self._claimed_access_key_id = ""
+        self._request: Any = None
+        self._answer: Any = None
+        self._begun = False
         self._block: PutSnapshotBlockRequest | None = None
         self._payload_hash = ""
         self._body_bytes = 0
@@ -175,14 +182,7 @@ class Exchange:
     def refuse(self, error: Exception) -> Response:
         """Return the answer to a request that went wrong. What is not the caller's doing is reported as well."""
         if not isinstance(error, RequestError | Overloaded):
-            self._pipeline.report(
-                RequestFailed(
-                    request_id=self.request_id,
-                    operation=self._operation,
-                    error=f"{type(error).__name__}: {error}",
-                    trace="" if isinstance(error, StoreError) else trace_of(error),
-                )
-            )
+            self._report_failure(error)
         reason = error.reason if isinstance(error, EbsError) else None
         return self._finished(
             self._protocol.encode_error(error, self.request_id),
@@ -236,6 +236,7 @@ class Exchange:
 
     def _authenticate(self, claim: signature.Signature, payload_hash: str) -> Caller:
         rules, credentials = self._pipeline.rules, self._pipeline.credentials
+        self._claimed_access_key_id = claim.access_key_id
         now_ms = self._context.clock.now_ms()
         credential = credentials.find(claim.access_key_id, claim.session_token, now_ms=now_ms)
         sigv4.verify(
@@ -259,6 +260,8 @@ class Exchange:
         return self._caller
 
     def _allow(self, caller: Caller, request: Any) -> None:
+        self._request = request
+        self._pipeline.audit.admit(self._operation)
         operation = OPERATIONS[type(request)]
         place = Place(region=self._pipeline.rules.region, account_id=caller.account_id)
         keys = {**caller.context, **operation.conditions(request, place)}
@@ -291,13 +294,22 @@ class Exchange:
 
     def _operate(self, request: Any) -> Response:
         assert self._caller is not None
+        self._begun = True
         response = OPERATIONS[type(request)].function(self._context, self._caller, request)
+        self._answer = response
         self._snapshot_id = self._snapshot_id or snapshot_id_of(response)
         return self._protocol.encode(self._operation, response, self.request_id)
 
     def _finished(self, response: Response, *, error_code: str = "", reason: str = "") -> Response:
         clock = self._context.clock
         caller = self._caller
+        try:
+            self._pipeline.audit.answered(self._audited(response.status, error_code, reason))
+        except StoreError as error:
+            # Whatever became of it, nobody is told so before it is written down.
+            self._report_failure(error)
+            response = self._protocol.encode_error(error, self.request_id)
+            error_code, reason = type(error).__name__, ""
         self._pipeline.report(
             RequestAnswered(
                 request_id=self.request_id,
@@ -310,13 +322,43 @@ class Exchange:
                 status=response.status,
                 error_code=error_code,
                 reason=reason,
-                duration_ms=round((clock.monotonic_s() - self._began_s) * 1000, 2),
+                duration_ms=self._duration_ms(),
                 bytes_in=self._body_bytes,
                 bytes_out=len(response.body),
                 peer=self._head.peer,
             )
         )
         return dated(response, clock.now_ms(), *self._protocol.headers)
+
+    def _audited(self, status: int, error_code: str, reason: str) -> AnsweredCall:
+        return AnsweredCall(
+            head=self._head,
+            request_id=self.request_id,
+            service=self._service,
+            operation=self._operation,
+            caller=self._caller,
+            claimed_access_key_id=self._claimed_access_key_id,
+            begun=self._begun,
+            request=self._request,
+            response=self._answer,
+            status=status,
+            error_code=error_code,
+            reason=reason,
+            duration_ms=self._duration_ms(),
+        )
+
+    def _duration_ms(self) -> float:
+        return round((self._context.clock.monotonic_s() - self._began_s) * 1000, 2)
+
+    def _report_failure(self, error: Exception) -> None:
+        self._pipeline.report(
+            RequestFailed(
+                request_id=self.request_id,
+                operation=self._operation,
+                error=f"{type(error).__name__}: {error}",
+                trace="" if isinstance(error, StoreError) else trace_of(error),
+            )
+        )
 
 
 def dated(response: Response, now_ms: int, *more: tuple[str, str]) -> Response:

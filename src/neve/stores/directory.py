@@ -6,9 +6,10 @@
     DIR/metadata.db     made and understood by stores/metadata
     DIR/segments/       made and understood by stores/segments
     DIR/neve.toml       settings, if any
+    DIR/audit/          made and understood by stores/audit; there once something was recorded
     DIR/admin.sock      there while a server runs: where it takes what operators ask (server/administration)
 
-It knows where the last four are and nothing about them: whoever assembles the store fills them in while
+It knows where the last five are and nothing about them: whoever assembles the store fills them in while
 `create` holds the directory. format.json gets its name last, so that a directory is a store or is none.
 """
 
@@ -44,6 +45,8 @@ _FORMAT_FILE = "format.json"
 _UNFINISHED = "format.json.part"
 """Written first and renamed last: where it stands alone, creating the store was interrupted."""
 _LOCK_FILE = "lock"
+_NO_LOCK = -1
+"""Where a lock's descriptor would be."""
 _STORE_ID_BYTES = 16
 _NOT_OURS = frozenset({"lost+found"})
 """What a new file system may contain and still be empty."""
@@ -68,7 +71,7 @@ class _Description(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class StoreDirectory:
-    """A store's directory, locked for this process until `close`."""
+    """A store's directory, locked for this process until `close`; or one that is only looked into."""
 
     def __init__(self, *, path: Path, store_id: str, master_key: bytes, lock_descriptor: int) -> None:
         self.path = path
@@ -93,7 +96,7 @@ class StoreDirectory:
         """Let another process have the store. Repeating it changes nothing."""
         if self._lock_descriptor >= 0:
             os.close(self._lock_descriptor)
-            self._lock_descriptor = -1
+            self._lock_descriptor = _NO_LOCK
 
     def __enter__(self) -> Self:
         return self
@@ -179,6 +182,20 @@ def open_directory(path: Path, *, master_key: SecretSource = DEFAULT_SOURCE) -> 
     return StoreDirectory(
         path=path, store_id=description.store_id, master_key=key, lock_descriptor=lock_descriptor
     )
+
+
+def look_into(path: Path, *, master_key: SecretSource = DEFAULT_SOURCE) -> StoreDirectory:
+    """Return the store in `path` without its lock: for who only reads what may be read while another has it open.
+
+    Raises:
+        StoreUnusable: it is no store, or `master_key` does not give the key it was created with.
+    """
+    try:
+        description = _read_format(path)
+    except OSError as error:
+        raise StoreUnusable(f"the store in {path} cannot be read: {error}") from error
+    key = read_master_key(master_key, path, fingerprint=description.master_key_fingerprint)
+    return StoreDirectory(path=path, store_id=description.store_id, master_key=key, lock_descriptor=_NO_LOCK)
 
 
 def recorded_fingerprint(path: Path) -> str:

@@ -47,6 +47,10 @@ class FileOperations(Protocol):
         """Create a file and open it for writing; return its descriptor. FileExistsError if it is there."""
         ...
 
+    def open_for_appending(self, path: str) -> int:
+        """Open a file that is there so that writes go behind its end. A symbolic link is not followed."""
+        ...
+
     def add_name(self, path: str, new_path: str) -> None:
         """Give a file a second name. FileExistsError if anything has it."""
         ...
@@ -126,6 +130,9 @@ class SystemFileOperations:
 
     def create_named(self, path: str) -> int:
         return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE)
+
+    def open_for_appending(self, path: str) -> int:
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     def add_name(self, path: str, new_path: str) -> None:
         os.link(path, new_path)

@@ -47,6 +47,9 @@ class FaultyFileOperations:
     def create_named(self, path: str) -> int:
         return self._pass_on(self._files.create_named, path)
 
+    def open_for_appending(self, path: str) -> int:
+        return self._pass_on(self._files.open_for_appending, path)
+
     def add_name(self, path: str, new_path: str) -> None:
         self._pass_on(self._files.add_name, path, new_path)
 

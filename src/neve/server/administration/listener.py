@@ -8,6 +8,7 @@ serves. The directory's lock says whose the socket is: one that lies there when 
 import select
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -44,9 +45,11 @@ class AdministrationListener:
         clock: Clock,
         report: Report,
         deadline_s: float = _DEADLINE_S,
+        on_behalf: Callable[[int], Administrator] | None = None,
     ) -> None:
+        """`on_behalf` gives the administrator for an operator's user id, instead of the one for everybody."""
         self._path = directory / protocol.SOCKET_NAME
-        self._administrator = administrator
+        self._on_behalf = on_behalf or (lambda _uid: administrator)
         self._clock = clock
         self._report = report
         self._deadline_s = deadline_s
@@ -97,11 +100,11 @@ class AdministrationListener:
         line = self._read_line(connection)
         if line is not None:
             started_s = self._clock.monotonic_s()
-            answer, request, outcome = self._answer(line)
-            self._write(connection, answer)
             _, uid, _ = _PEER_CREDENTIALS.unpack(
                 connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_CREDENTIALS.size)
             )
+            answer, request, outcome = self._answer(line, uid)
+            self._write(connection, answer)
             self._report(
                 AdministrationAnswered(
                     **_subject(request),
@@ -111,11 +114,11 @@ class AdministrationListener:
                 )
             )
 
-    def _answer(self, line: bytes) -> tuple[bytes, Request[Any] | None, str]:
+    def _answer(self, line: bytes, operator_uid: int) -> tuple[bytes, Request[Any] | None, str]:
         request = None
         try:
             request = protocol.request_from(line)
-            return protocol.answer_line(self._administrator.ask(request)), request, "done"
+            return protocol.answer_line(self._on_behalf(operator_uid).ask(request)), request, "done"
         except AdministrationRefused as refused:
             return protocol.refusal_line(refused), request, refused.why.value
         except StoreError as error:
