@@ -175,6 +175,15 @@ class SnapshotsTimedOut(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BinEmptied(Event):
+    """Snapshots whose time in the recycle bin was over are gone for good."""
+
+    name = "bin emptied"
+
+    snapshot_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RowsReaped(Event):
     """Records nobody needs any more were taken away."""
 

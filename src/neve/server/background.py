@@ -1,4 +1,4 @@
-"""What the service does without being asked: finish completions, time snapshots out, let rows go.
+"""What the service does without being asked: finish completions, time snapshots out, empty the bin, let rows go.
 
 Each piece of work is a function that does a slice and says how much that was. Its thread calls it until nothing
 is left, then sleeps until it is woken or its pause is over. Whatever fails is reported and tried again after a
@@ -16,6 +16,7 @@ from neve.domain.snapshots import Snapshot, SnapshotKey
 from neve.errors import SnapshotNotFound, StoreError
 from neve.events import (
     BackgroundFailed,
+    BinEmptied,
     Report,
     RowsReaped,
     SnapshotSealed,
@@ -183,6 +184,7 @@ class Rhythm:
     """How often to look for what nobody announces."""
 
     expire_interval_s: float
+    """Snapshots that wait for nobody any more, and those whose time in the recycle bin is over."""
     reap_interval_s: float
     client_token_age_s: int
 
@@ -196,6 +198,12 @@ def works(
         snapshot_ids = metadata.expire(now_ms=clock.now_ms(), limit=_SLICE_ROWS)
         if snapshot_ids:
             report(SnapshotsTimedOut(snapshot_ids=tuple(snapshot_ids)))
+        return len(snapshot_ids)
+
+    def empty_bin() -> int:
+        snapshot_ids = metadata.lifecycle.empty_bin(now_ms=clock.now_ms(), limit=_SLICE_ROWS)
+        if snapshot_ids:
+            report(BinEmptied(snapshot_ids=tuple(snapshot_ids)))
         return len(snapshot_ids)
 
     def reap() -> int:
@@ -224,6 +232,7 @@ def works(
     return [
         *sealers,
         Work(name="expire", do_slice=expire, pause_s=rhythm.expire_interval_s),
+        Work(name="empty-bin", do_slice=empty_bin, pause_s=rhythm.expire_interval_s),
         Work(name="reap", do_slice=reap, pause_s=rhythm.reap_interval_s),
         Work(name="forget-tokens", do_slice=forget_tokens, pause_s=rhythm.reap_interval_s),
     ]
