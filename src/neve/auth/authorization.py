@@ -30,6 +30,8 @@ class Demand:
     snapshot_id: str = ""
     """The snapshot whose tags `aws:ResourceTag` asks for, or `rule/` and the id of a retention rule; empty where the
     resource has none."""
+    every_tag: bool = False
+    """True if all tags of the snapshot are concerned without being named: then `aws:TagKeys` is what they are called."""
 
 
 class Denied(Exception):
@@ -58,7 +60,7 @@ def authorize(principal: Principal, demands: Iterable[Demand], conditions: Condi
                 principal=principal,
                 action=demand.action,
                 resource=demand.resource,
-                context=conditions.about(demand.snapshot_id),
+                context=conditions.about(demand.snapshot_id, every_tag=demand.every_tag),
             )
         )
         if not decision.allowed:

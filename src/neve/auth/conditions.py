@@ -24,6 +24,7 @@ TagsOf = Callable[[str], Mapping[str, str]]
 
 _AGENT_CHARS_MAX: Final = 1024
 """Ours: policies may compare it with thousands of patterns, and a header may be long."""
+_TAG_KEYS: Final = "aws:tagkeys"
 _REQUEST_TAG: Final = "aws:requesttag/"
 _RESOURCE_TAGS: Final = ("aws:resourcetag/", "ec2:resourcetag/")
 """EC2 has the second spelling beside the common one."""
@@ -49,7 +50,7 @@ def of_tags(tags: Sequence[tuple[str, str | None]]) -> dict[str, Value]:
     if not tags:
         return {}
     return {
-        "aws:tagkeys": tuple(dict.fromkeys(key for key, _ in tags)),
+        _TAG_KEYS: tuple(dict.fromkeys(key for key, _ in tags)),
         **_by_folded_key(_REQUEST_TAG, [(key, value) for key, value in tags if value is not None]),
     }
 
@@ -61,22 +62,30 @@ class Conditions:
         self._fixed = fixed
         self._tags_of = tags_of
 
-    def about(self, snapshot_id: str) -> RequestContext:
-        """Return the keys for a demand; with a snapshot's id, its tags are among them, looked up if asked for."""
-        return _AboutSnapshot(self._fixed, self._tags_of, snapshot_id) if snapshot_id else self._fixed
+    def about(self, snapshot_id: str, *, every_tag: bool = False) -> RequestContext:
+        """Return the keys for a demand; with a snapshot's id, its tags are among them, looked up if asked for.
+
+        With `every_tag` the request is about all of them, as if it had named each.
+        """
+        if not snapshot_id:
+            return self._fixed
+        return _AboutSnapshot(self._fixed, self._tags_of, snapshot_id, every_tag=every_tag)
 
 
 class _AboutSnapshot(Mapping[str, Value]):
     """The fixed keys, and the tags of one snapshot behind them."""
 
-    def __init__(self, fixed: RequestContext, tags_of: TagsOf, snapshot_id: str) -> None:
+    def __init__(self, fixed: RequestContext, tags_of: TagsOf, snapshot_id: str, *, every_tag: bool) -> None:
         self._fixed = fixed
         self._tags_of = tags_of
         self._snapshot_id = snapshot_id
+        self._every_tag = every_tag
         self._tags: Mapping[str, ContextValue] | None = None
 
     def __getitem__(self, name: str) -> Value:
-        return self._resource_tags()[name] if name.startswith(_RESOURCE_TAGS) else self._fixed[name]
+        if name.startswith(_RESOURCE_TAGS) or (self._every_tag and name == _TAG_KEYS):
+            return self._resource_tags()[name]
+        return self._fixed[name]
 
     def __iter__(self) -> Iterator[str]:
         yield from self._fixed
@@ -93,6 +102,8 @@ class _AboutSnapshot(Mapping[str, Value]):
                 for prefix in _RESOURCE_TAGS
                 for name, value in _by_folded_key(prefix, tags).items()
             }
+            if self._every_tag and tags:
+                self._tags = {**self._tags, _TAG_KEYS: tuple(key for key, _ in tags)}
         return self._tags
 
 

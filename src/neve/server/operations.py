@@ -5,6 +5,7 @@ Operations that touch KMS keys ask about those themselves, since key policies an
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from neve.auth.authorization import NO_PARENT, Demand, snapshot_arn
@@ -94,6 +95,12 @@ def _changed_blocks_demands(request: ebs.ListChangedBlocksRequest, place: Place)
     ]
 
 
+def _untagging_demands(request: ec2.DeleteTagsRequest, place: Place) -> list[Demand]:
+    """Demand what taking tags off needs; who names no tag takes off all that there are."""
+    demands = on_each_resource("ec2:DeleteTags")(request, place)
+    return [replace(demand, every_tag=not request.tags) for demand in demands]
+
+
 def _federation_demands(request: sts.GetFederationTokenRequest, place: Place) -> list[Demand]:
     return [Demand(action="sts:GetFederationToken", resource=federated_arn(place.account_id, request.name))]
 
@@ -119,6 +126,21 @@ def _tags_conditions(
     request: ec2.CreateTagsRequest | ec2.DeleteTagsRequest, _place: Place
 ) -> Mapping[str, Value]:
     return of_tags([(tag.key, tag.value) for tag in request.tags])
+
+
+def _sharing_conditions(request: ec2.ModifySnapshotAttributeRequest, _place: Place) -> Mapping[str, Value]:
+    """Return whom a snapshot is to be shared with or no longer, in whichever form the request says it."""
+    changes = request.create_volume_permission
+    found: dict[str, Value] = {}
+    for verb, named in (("add", changes.add), ("remove", changes.remove)):
+        is_listed = request.operation_type == verb
+        users = [each.user_id for each in named if each.user_id is not None]
+        groups = [each.group for each in named if each.group is not None]
+        users += request.user_ids if is_listed else ()
+        groups += request.group_names if is_listed else ()
+        found |= {f"ec2:{verb}/userid": tuple(users)} if users else {}
+        found |= {f"ec2:{verb}/group": tuple(groups)} if groups else {}
+    return found
 
 
 OPERATIONS: Final[Mapping[type, Operation]] = {
@@ -151,11 +173,13 @@ OPERATIONS: Final[Mapping[type, Operation]] = {
         function=create_tags, demands=on_each_resource("ec2:CreateTags"), conditions=_tags_conditions
     ),
     ec2.DeleteTagsRequest: Operation(
-        function=delete_tags, demands=on_each_resource("ec2:DeleteTags"), conditions=_tags_conditions
+        function=delete_tags, demands=_untagging_demands, conditions=_tags_conditions
     ),
     ec2.DescribeTagsRequest: Operation(function=describe_tags, demands=on_everything("ec2:DescribeTags")),
     ec2.ModifySnapshotAttributeRequest: Operation(
-        function=modify_snapshot_attribute, demands=on_its_snapshot("ec2:ModifySnapshotAttribute")
+        function=modify_snapshot_attribute,
+        demands=on_its_snapshot("ec2:ModifySnapshotAttribute"),
+        conditions=_sharing_conditions,
     ),
     ec2.DescribeSnapshotAttributeRequest: Operation(
         function=describe_snapshot_attribute, demands=on_its_snapshot("ec2:DescribeSnapshotAttribute")

@@ -320,6 +320,66 @@ def test_tags_must_be_allowed_on_every_resource_and_with_every_key(door: JoesDoo
     assert door.ec2("DeleteTags", **{"ResourceId.1": one, "Tag.1.Key": "team"}).status == 200
 
 
+def test_who_may_take_some_tags_off_may_not_take_all_by_naming_none(door: JoesDoor) -> None:
+    only: dict[str, Any] = {"ForAllValues:StringEquals": {"aws:TagKeys": ["team", "stage"]}}
+    kept: dict[str, Any] = {"ForAnyValue:StringEquals": {"aws:TagKeys": "keep"}}
+    tagged, kept_for_ever = door.tagged(team="a", stage="b"), door.tagged(team="a", keep="forever")
+    for statements in (
+        [allow("ec2:DeleteTags", **only)],
+        [allow("ec2:DeleteTags"), deny("ec2:DeleteTags", **kept)],
+    ):
+        door.may(*statements)
+        refused = door.ec2("DeleteTags", **{"ResourceId.1": tagged, "ResourceId.2": kept_for_ever})
+        assert f"on resource: {arn(kept_for_ever)} " in text_of(refused, "Message")
+        assert door.world.metadata.snapshot(ACCOUNT, _id(tagged)).tags != {}
+    assert door.ec2("DeleteTags", **{"ResourceId.1": tagged}).status == 200
+    assert door.world.metadata.snapshot(ACCOUNT, _id(tagged)).tags == {}
+    assert door.ec2("DeleteTags", **{"ResourceId.1": tagged}).status == 200
+
+
+SHARING = [
+    {"Attribute": "createVolumePermission", "OperationType": "{verb}", "UserId.1": "{user}"},
+    {"Attribute": "createVolumePermission", "OperationType": "{verb}", "UserGroup.1": "{group}"},
+    {"CreateVolumePermission.{Verb}.1.UserId": "{user}"},
+    {"CreateVolumePermission.{Verb}.1.Group": "{group}"},
+]
+
+
+@pytest.mark.parametrize("verb", ["add", "remove"])
+@pytest.mark.parametrize("form", SHARING, ids=["users", "groups", "named users", "named groups"])
+def test_DOC_policies_may_ask_whom_a_snapshot_is_shared_with(
+    door: JoesDoor, form: Mapping[str, str], verb: str
+) -> None:
+    snapshot_id = door.tagged(team="a")
+    names = {"verb": verb, "Verb": verb.title(), "user": OTHER_ACCOUNT, "group": "all"}
+    asked = {name.format(**names): text.format(**names) for name, text in form.items()}
+    asked["SnapshotId"] = snapshot_id
+    key = f"ec2:{verb.title()}/{'userId' if '{user}' in form.values() else 'group'}"
+    value = OTHER_ACCOUNT if key.endswith("userId") else "all"
+    everything = allow("ec2:ModifySnapshotAttribute")
+    for statements, status in (
+        ([allow("ec2:ModifySnapshotAttribute", StringEquals={key: value})], 200),
+        ([allow("ec2:ModifySnapshotAttribute", StringEquals={key: "999999999999"})], 403),
+        ([everything, deny("ec2:ModifySnapshotAttribute", StringEquals={key: value})], 403),
+        ([everything, deny("ec2:ModifySnapshotAttribute", StringEquals={key: "999999999999"})], 200),
+    ):
+        door.may(*statements)
+        assert door.ec2("ModifySnapshotAttribute", **asked).status == status
+
+
+def test_who_may_share_with_one_account_may_not_with_another_beside(door: JoesDoor) -> None:
+    door.may(allow("ec2:ModifySnapshotAttribute", StringEquals={"ec2:Add/userId": OTHER_ACCOUNT}))
+    both = {
+        "SnapshotId": door.tagged(team="a"),
+        "Attribute": "createVolumePermission",
+        "OperationType": "add",
+        "UserId.1": OTHER_ACCOUNT,
+    }
+    for more in ({"UserId.2": "999999999999"}, {"CreateVolumePermission.Add.1.UserId": "999999999999"}):
+        assert door.ec2("ModifySnapshotAttribute", **(both | more)).status == 403
+    assert door.ec2("ModifySnapshotAttribute", **both).status == 200
+
+
 # --- what it costs
 
 
