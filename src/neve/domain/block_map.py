@@ -223,6 +223,21 @@ def _differing_positions(first: bytes, second: bytes, begin: int, end: int) -> I
     yield from _differing_positions(first, second, middle, end)
 
 
+def unshared_children(node: Node, others: Sequence[Node]) -> Iterator[tuple[int, ChunkId]]:
+    """Yield (slot, id) of those children that some of `others` does not have in the same slot, ascending.
+
+    Of nothing at all every child is yielded. The cost follows what is yielded, where slots are the same.
+    """
+    if not others:
+        yield from node.children()
+        return
+    found: dict[int, ChunkId] = {}
+    for other in others:
+        changes = _changed_children(other, node, 0)
+        found.update({slot: child for slot, _, child in changes if child is not None})
+    yield from sorted(found.items())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
     """A map made by `merge`: its root, and how many blocks it has more than its base."""
