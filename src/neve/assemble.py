@@ -293,8 +293,29 @@ def _check_parts(store: StoreDirectory, metadata: MetadataStore, keyring: Keyrin
             f"{store.metadata_path} belongs to another store than {store.path}: bring back the files that belong "
             "together"
         )
-    for domain in metadata.domains():
+    domains = metadata.domains()
+    for domain in domains:
         keyring.open(Purpose.DOMAIN_ID_KEY, domain.sealed_id_key, belongs_to=domain.uid.hex())
+    if not domains:
+        _check_opens_an_access_key(metadata, keyring)
+
+
+def _check_opens_an_access_key(metadata: MetadataStore, keyring: Keyring) -> None:
+    """Return if some access key's secret opens, or there is none: all that a store without snapshots can say.
+
+    One made before fingerprints were recorded would take any key, and its first domain would be sealed under that.
+    """
+    refused: StoreUnusable | None = None
+    for account in metadata.accounts():
+        for key in metadata.access_keys(account.account_id):
+            try:
+                keyring.open(Purpose.ACCESS_KEY_SECRET, key.sealed_secret, belongs_to=key.access_key_id)
+            except StoreUnusable as error:
+                refused = error
+            else:
+                return
+    if refused is not None:
+        raise refused
 
 
 def _write_durably(file: Path, text: str) -> None:

@@ -1,5 +1,6 @@
 """Assembling: what settings reach, what readiness depends on, and that everything opened is closed."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -106,6 +107,31 @@ def test_a_file_of_another_store_is_refused_before_anything_is_written(
     ):
         pass
     (path / file).write_bytes(own)
+    with assemble.open_service(path, Settings(), limits=TINY) as service:
+        assert ask(service, made).status == 201
+
+
+@pytest.mark.parametrize("used", [False, True], ids=["new", "with snapshots"])
+def test_another_master_key_is_refused_by_a_store_from_before_fingerprints(
+    tmp_path: Path, made: NewAccessKey, used: bool
+) -> None:
+    path, other = tmp_path / "store", tmp_path / "other"
+    if used:
+        with assemble.open_service(path, Settings(), limits=TINY) as service:
+            assert ask(service, made).status == 201
+    described = json.loads((path / "format.json").read_text())
+    del described["master_key_fingerprint"]
+    (path / "format.json").write_text(json.dumps(described))
+    assemble.create_store(other, account_name="", region="us-east-1", limits=TINY)
+    own = (path / "master.key").read_bytes()
+    (path / "master.key").write_bytes((other / "master.key").read_bytes())
+    for opens in (assemble.open_service, assemble.open_administration):
+        with (
+            pytest.raises(StoreUnusable, match="this is not the master key it was sealed under"),
+            opens(path, Settings(), limits=TINY),
+        ):
+            pass
+    (path / "master.key").write_bytes(own)
     with assemble.open_service(path, Settings(), limits=TINY) as service:
         assert ask(service, made).status == 201
 
