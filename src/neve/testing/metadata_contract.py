@@ -9,6 +9,7 @@ A backend joins by giving a `store` fixture an empty store of its own, created w
 import pytest
 
 from neve.stores.metadata.contract import MetadataStore
+from neve.testing.metadata_contract_bin import RecycleBinContract, RetentionRulesContract
 from neve.testing.metadata_contract_chunks import (
     BlockContract,
     ChunkContract,
@@ -16,6 +17,8 @@ from neve.testing.metadata_contract_chunks import (
     ReservationContract,
     SharingContract,
 )
+from neve.testing.metadata_contract_copies import CopiesContract
+from neve.testing.metadata_contract_guests import GuestTagsContract, TagKeyContract
 from neve.testing.metadata_contract_identities import IdentitiesContract
 from neve.testing.metadata_contract_keys import (
     AliasesContract,
@@ -29,6 +32,7 @@ from neve.testing.metadata_contract_lives import (
     ExpiryContract,
     TagsContract,
 )
+from neve.testing.metadata_contract_locks import LocksContract
 from neve.testing.metadata_contract_needs import HeldNodesContract, LivingContract
 from neve.testing.metadata_contract_sharing import CheckStartContract, PermissionsContract
 from neve.testing.metadata_contract_snapshots import AccountsContract, ClientTokenContract, StartContract
@@ -55,6 +59,12 @@ class MetadataStoreContract(
     AliasesContract,
     GrantsContract,
     WrappingsContract,
+    GuestTagsContract,
+    TagKeyContract,
+    LocksContract,
+    RecycleBinContract,
+    RetentionRulesContract,
+    CopiesContract,
     LivingContract,
     HeldNodesContract,
 ):

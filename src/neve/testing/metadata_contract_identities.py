@@ -246,7 +246,10 @@ class AccountSettingsContract:
     def test_an_account_without_settings_has_the_defaults(self, scene: Scene) -> None:
         for account_id in (ACCOUNT, NOBODY):
             assert scene.store.identities.account_settings(account_id) == AccountSettings(
-                account_id=account_id, encryption_by_default=False, default_kms_key=""
+                account_id=account_id,
+                encryption_by_default=False,
+                default_kms_key="",
+                public_access="unblocked",
             )
 
     def test_settings_are_replaced_as_a_whole_and_are_one_accounts(self, scene: Scene) -> None:
@@ -255,6 +258,7 @@ class AccountSettingsContract:
             AccountSettings(account_id=ACCOUNT, encryption_by_default=True, default_kms_key="k"),
             AccountSettings(account_id=ACCOUNT, encryption_by_default=True),
             AccountSettings(account_id=ACCOUNT, default_kms_key="other"),
+            AccountSettings(account_id=ACCOUNT, public_access="block-all-sharing"),
         ):
             identities.put_account_settings(settings)
             assert identities.account_settings(ACCOUNT) == settings

@@ -127,6 +127,10 @@ class Scene:
     def complete(self, snapshot: Snapshot, *, root: int = 900, block_count: int = 5) -> Snapshot:
         """Take the snapshot from pending to completed."""
         self.accept(snapshot)
+        return self.complete_sealing(snapshot, root=root, block_count=block_count)
+
+    def complete_sealing(self, snapshot: Snapshot, *, root: int = 900, block_count: int = 5) -> Snapshot:
+        """Take the snapshot from sealing to completed."""
         sealed = Sealed(root=chunk_id(root), block_count=block_count)
         assert self.store.finish_completion(snapshot.key, sealed, now_ms=self.now_ms)
         return self.look(snapshot)

@@ -1,4 +1,7 @@
-"""Locks, the recycle bin and copies, kept in SQLite: one transaction around each function of `records`."""
+"""Locks, the recycle bin and copies, kept in SQLite: one transaction around each function of `records`.
+
+But one: what a finished copy is said to have is counted beforehand.
+"""
 
 from collections.abc import Callable, Sequence
 

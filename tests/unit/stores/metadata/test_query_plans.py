@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from neve.stores.metadata import statements
+from neve.stores.metadata import statements, statements_lifecycle, statements_needs
 from neve.stores.metadata.sqlite import SqliteMetadataStore
 from neve.testing.memory_metadata import FACTS
 
@@ -23,6 +23,10 @@ GROWING: Final = {
     "chunk",
     "segment",
     "snapshot_permission",
+    "guest_tag",
+    "snapshot_lock",
+    "snapshot_bin",
+    "bin_rule",
 }
 SMALL_INDEXES: Final = {"snapshot_sealing", "snapshot_reaping", "segment_reserved"}
 """Partial indexes of what is on its way: all of one may be read."""
@@ -31,7 +35,8 @@ UNHURRIED: Final = {"COUNT_SNAPSHOTS", "COUNT_SEGMENTS", "COUNT_BLOCKS", "COUNT_
 
 HURRIED: Final[Mapping[str, str]] = {
     name: text
-    for name, text in vars(statements).items()
+    for module in (statements, statements_lifecycle, statements_needs)
+    for name, text in vars(module).items()
     if name.isupper() and not name.startswith("_") and name not in UNHURRIED
 }
 
@@ -43,14 +48,18 @@ def store(tmp_path: Path) -> Iterator[SqliteMetadataStore]:
     opened.close()
 
 
-def scans(store: SqliteMetadataStore, statement: str) -> list[str]:
-    """Return the steps of its plan that read all of a growing table or of an index of it."""
+def plan_of(store: SqliteMetadataStore, statement: str) -> list[str]:
+    """Return the steps of a statement's plan."""
     with store._database.writing() as session:
         plan = session.rows(f"EXPLAIN QUERY PLAN {statement}", (None,) * statement.count("?"))
-    steps = [str(step) for *_, step in plan]
+    return [str(step) for *_, step in plan]
+
+
+def scans(store: SqliteMetadataStore, statement: str) -> list[str]:
+    """Return the steps of its plan that read all of a growing table or of an index of it."""
     return [
         step
-        for step in steps
+        for step in plan_of(store, statement)
         if step.startswith("SCAN ") and step.split()[1] in GROWING and step.split()[-1] not in SMALL_INDEXES
     ]
 
@@ -58,6 +67,39 @@ def scans(store: SqliteMetadataStore, statement: str) -> list[str]:
 @pytest.mark.parametrize("name", HURRIED)
 def test_a_statement_finds_its_rows(store: SqliteMetadataStore, name: str) -> None:
     assert scans(store, HURRIED[name]) == []
+
+
+SORTED: Final = {"OVERDUE", "VISIBLE_WITH_TAGS", "HELD_NODES"}
+"""What may be sorted, since it is little: snapshots past their deadline, the tags of one, the nodes of one."""
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, text in HURRIED.items() if "ORDER BY" in text and name not in SORTED]
+)
+def test_a_page_comes_in_order_without_sorting_all_that_it_could_be_of(
+    store: SqliteMetadataStore, name: str
+) -> None:
+    assert [step for step in plan_of(store, HURRIED[name]) if "TEMP B-TREE" in step] == []
+
+
+@pytest.mark.parametrize("name", SORTED)
+def test_sorting_is_seen(store: SqliteMetadataStore, name: str) -> None:
+    assert [step for step in plan_of(store, HURRIED[name]) if "TEMP B-TREE" in step] != []
+
+
+@pytest.mark.parametrize("name", ["COUNT_PENDING"])
+def test_what_every_start_counts_is_counted_from_an_index_alone(
+    store: SqliteMetadataStore, name: str
+) -> None:
+    (step,) = plan_of(store, HURRIED[name])
+    assert "COVERING INDEX" in step
+
+
+@pytest.mark.parametrize("name", ["SNAPSHOTS_TAGGED", "VISIBLE_SNAPSHOTS_TAGGED"])
+def test_a_page_of_tagged_snapshots_is_found_from_the_tags(store: SqliteMetadataStore, name: str) -> None:
+    plan = plan_of(store, HURRIED[name])
+    assert any("tag_by_key (tag_key=? AND snapshot_key>?)" in step for step in plan)
+    assert not any("snapshot_by_account" in step for step in plan)
 
 
 @pytest.mark.parametrize("name", UNHURRIED)

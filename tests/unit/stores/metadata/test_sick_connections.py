@@ -14,10 +14,15 @@ from neve.errors import RecordRefused, StoreError, StoreUnavailable
 from neve.stores.metadata.contract import MetadataStore, TagRemoval
 from neve.stores.metadata.contract_identities import AccountSettings, IdentityRecords, ManagedPolicy, User
 from neve.stores.metadata.contract_keys import KeyRecords
+from neve.stores.metadata.contract_lifecycle import LifecycleRecords
+from neve.stores.metadata.contract_needs import NeedRecords
 from neve.stores.metadata.sqlite import SqliteMetadataStore
 from neve.testing.faulty_sqlite import FaultySqlite
 from neve.testing.memory_metadata import FACTS
+from neve.testing.metadata_contract_bin import put_rule, recycle, rule_of
+from neve.testing.metadata_contract_copies import completed_source, copy_start, resolve, start_copy
 from neve.testing.metadata_contract_keys import alias, grant, kms_key, kms_key_id, material, wrapping
+from neve.testing.metadata_contract_locks import lock_of
 from neve.testing.metadata_scene import ACCOUNT, CLAIM, Scene, chunk_id, segment_name, snapshot_id
 
 
@@ -82,6 +87,7 @@ def _calls(scene: Scene) -> Mapping[str, Callable[[MetadataStore], object]]:
         "statistics": lambda store: store.statistics(),
         **_calls_of_identities(),
         **_calls_of_keys(domain),
+        **_calls_of_lifecycle(scene),
     }
 
 
@@ -134,12 +140,50 @@ def _calls_of_keys(domain: DomainKey) -> Mapping[str, Callable[[MetadataStore], 
     }
 
 
+def _calls_of_lifecycle(scene: Scene) -> Mapping[str, Callable[[MetadataStore], object]]:
+    name, now_ms, start = snapshot_id(1), scene.now_ms, copy_start(scene)
+    source, copy = completed_source(scene), start_copy(scene)
+    resolved = resolve(scene, start_copy(scene), source)
+    in_bin = scene.start()
+    recycle(scene, in_bin)
+    put_rule(scene, rule_of())
+    return {
+        "change_lock": lambda store: store.lifecycle.change_lock(ACCOUNT, name, lambda *_: lock_of()),
+        "lock": lambda store: store.lifecycle.lock(ACCOUNT, name),
+        "locks": lambda store: store.lifecycle.locks(ACCOUNT, after=None, limit=10),
+        "recycled": lambda store: store.lifecycle.recycled(ACCOUNT, after=None, limit=10),
+        "recycled_snapshot": lambda store: store.lifecycle.recycled_snapshot(ACCOUNT, in_bin.snapshot_id),
+        "restore": lambda store: store.lifecycle.restore(ACCOUNT, in_bin.snapshot_id, now_ms=now_ms),
+        "empty_bin": lambda store: store.lifecycle.empty_bin(now_ms=now_ms, limit=10),
+        "change_rules": lambda store: store.lifecycle.change_rules(ACCOUNT, lambda _rules: rule_of()),
+        "rule": lambda store: store.lifecycle.rule(ACCOUNT, "rule"),
+        "rules": lambda store: store.lifecycle.rules(ACCOUNT),
+        "remove_rule": lambda store: store.lifecycle.remove_rule(ACCOUNT, "rule"),
+        "start_copy": lambda store: store.lifecycle.start_copy(start),
+        "copies": lambda store: store.lifecycle.copies(after=None, limit=10),
+        "copy": lambda store: store.lifecycle.copy(copy.key),
+        "resolve_copy": lambda store: store.lifecycle.resolve_copy(
+            copy.key, source_key=source.key, domain_key=scene.domain_key
+        ),
+        "note_copied": lambda store: store.lifecycle.note_copied(
+            resolved.key, next_index=BlockIndex(1), copied_count=1
+        ),
+        "finish_copying": lambda store: store.lifecycle.finish_copying(resolved.key, now_ms=now_ms),
+        "fail_copy": lambda store: store.lifecycle.fail_copy(copy.key, "no", now_ms=now_ms),
+        "living": lambda store: store.needs.living(lambda _slice: None),
+        "held_nodes": lambda store: store.needs.held_nodes(resolved.key, after=None, limit=10),
+    }
+
+
 METHODS = sorted(
     name
-    for contract in (MetadataStore, IdentityRecords, KeyRecords)
+    for contract in (MetadataStore, IdentityRecords, KeyRecords, LifecycleRecords, NeedRecords)
     for name in vars(contract)
-    if not name.startswith("_") and name not in {"close", "identities", "keys"}
+    if not name.startswith("_") and name not in {"close", "identities", "keys", "lifecycle", "needs"}
 )
+
+READ_BEFORE_THEY_WRITE = {"finish_copying"}
+"""In a transaction of its own: these use both kinds of connection."""
 
 
 class SickConnection(apsw.Connection):
@@ -183,6 +227,10 @@ def test_only_store_errors_come_out_and_the_next_call_is_well(
     with pytest.raises(StoreError, match="planted"):
         call(store)
     assert _is_sick(store) in {(True, False), (False, True)}, "the connection it used is gone"
+    if method in READ_BEFORE_THEY_WRITE:
+        with pytest.raises(StoreError, match="planted"):
+            call(store)
+        assert _is_sick(store) == (False, False)
     with suppress(RecordRefused):  # an answer is well enough
         call(store)
 
