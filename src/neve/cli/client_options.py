@@ -18,6 +18,7 @@ from neve.client.engine import Engine
 from neve.client.progress import Meter
 from neve.clock import SystemClock, SystemEntropy
 from neve.limits import STANDARD
+from neve.messages.ebs import Tag
 
 EndpointOption = Annotated[
     str,
@@ -79,7 +80,13 @@ class Service:
 
 @contextmanager
 def connected(
-    service: Service, *, verb: str, workers: int = PLAIN_WORKERS, quiet: bool = True, no_cache: bool = True
+    service: Service,
+    *,
+    verb: str,
+    workers: int = PLAIN_WORKERS,
+    quiet: bool = True,
+    no_cache: bool = True,
+    shows_bytes: bool = True,
 ) -> Iterator[tuple[ClientContext, Reporter]]:
     """Give a client for the time of the block; Ctrl-C and SIGTERM end it with what became of things begun.
 
@@ -101,7 +108,7 @@ def connected(
         os.environ,
     )
     clock, entropy, meter = SystemClock(), SystemEntropy(), Meter()
-    reporter = quiet_reporter() if quiet else reporter_for(verb, meter, clock)
+    reporter = quiet_reporter() if quiet else reporter_for(verb, meter, clock, shows_bytes=shows_bytes)
     engine = Engine(workers=workers, clock=clock, entropy=entropy, on_tick=reporter.tick)
     reporter.watch(engine)
     folder = Path(os.devnull) if no_cache else cache_folder(os.environ)
@@ -118,6 +125,18 @@ def connected(
             yield client, reporter
         finally:
             reporter.close()
+
+
+def tag_of(text: str) -> Tag:
+    """Return a tag as `--tag` has it.
+
+    Raises:
+        CommandFailed: it is none.
+    """
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise CommandFailed(f"--tag {text}: a tag looks like KEY=VALUE.", ExitCode.USAGE)
+    return Tag(key, value)
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:

@@ -1,6 +1,7 @@
 """How far a transfer is, on standard error: a bar for a terminal, a line now and then for a log.
 
     upload   42 %   1.7 GiB of 4.0 GiB   92.3 MiB/s   25 s left   3 retries
+    copy     42 %   25 s left                                                  what the service does by itself
 
 The rate is what went over the network in the last moments; the time left follows from how fast the volume was
 worked through, holes and unchanged blocks included.
@@ -45,8 +46,9 @@ class Reporter(Protocol):
 class Gauge:
     """Turns counts into a line of text. Knows the last moments, so that a rate is today's and not the average."""
 
-    def __init__(self, verb: str, meter: Meter, clock: Clock) -> None:
+    def __init__(self, verb: str, meter: Meter, clock: Clock, *, shows_bytes: bool = True) -> None:
         self._verb = verb
+        self._shows_bytes = shows_bytes
         self._meter = meter
         self._clock = clock
         self._samples: deque[tuple[float, Progress]] = deque([(clock.monotonic_s(), meter.progress())])
@@ -68,14 +70,13 @@ class Gauge:
         elapsed_s = self._clock.monotonic_s() - since_s
         parts = [self._verb]
         if progress.total_bytes:
-            parts += [
-                f"{100 * progress.done_bytes // progress.total_bytes} %",
-                f"{sized(progress.done_bytes)} of {sized(progress.total_bytes)}",
-            ]
-        else:
-            parts.append(sized(progress.done_bytes))
+            parts.append(f"{100 * progress.done_bytes // progress.total_bytes} %")
+        if self._shows_bytes:
+            of_total = f" of {sized(progress.total_bytes)}" if progress.total_bytes else ""
+            parts.append(f"{sized(progress.done_bytes)}{of_total}")
+            if elapsed_s > 0:
+                parts.append(f"{sized((progress.moved_bytes - before.moved_bytes) / elapsed_s)}/s")
         if elapsed_s > 0:
-            parts.append(f"{sized((progress.moved_bytes - before.moved_bytes) / elapsed_s)}/s")
             done_per_s = (progress.done_bytes - before.done_bytes) / elapsed_s
             left = progress.total_bytes - progress.done_bytes
             if left > 0 and done_per_s > 0:
@@ -165,9 +166,9 @@ def quiet_reporter() -> Reporter:
     return _Quiet()
 
 
-def reporter_for(verb: str, meter: Meter, clock: Clock) -> Reporter:
+def reporter_for(verb: str, meter: Meter, clock: Clock, *, shows_bytes: bool = True) -> Reporter:
     """Return the reporter that suits where standard error goes."""
-    gauge = Gauge(verb, meter, clock)
+    gauge = Gauge(verb, meter, clock, shows_bytes=shows_bytes)
     return Bar(gauge, meter) if sys.stderr.isatty() else Lines(gauge, clock)
 
 

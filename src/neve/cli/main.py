@@ -84,6 +84,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
             "neve.cli.snapshots:diff",
             "List the stretches of a volume in which two snapshots differ.",
         ),
+        (_CLIENT, "copy", "neve.cli.copying:copy", "Copy a snapshot, under another key if need be."),
         (_CLIENT, "delete", "neve.cli.snapshots:delete", "Delete snapshots, in whatever state they are."),
     )
 }

@@ -18,6 +18,7 @@ from neve.cli.client_options import (
     WaitSecondsOption,
     WorkersOption,
     connected,
+    tag_of,
 )
 from neve.cli.client_progress import Reporter, lasting, sized
 from neve.cli.exit_codes import CommandFailed, ExitCode
@@ -34,7 +35,6 @@ from neve.client.upload import UploadOrder, UploadReport
 from neve.client.upload import upload as upload_volume
 from neve.clock import SystemEntropy
 from neve.limits import STANDARD
-from neve.messages.ebs import Tag
 
 _STREAM = Path("-")
 _APPEARS_WITHIN_S = 120.0
@@ -132,7 +132,7 @@ def upload(
     order = UploadOrder(
         volume_gib=volume_size,
         description=(source.name if description is None else description)[:_DESCRIPTION_CHARS_MAX],
-        tags=tuple(_tag(text) for text in tag or ()),
+        tags=tuple(tag_of(text) for text in tag or ()),
         timeout_minutes=timeout_minutes,
         send_zero_blocks=send_zero_blocks,
         keep_on_failure=keep_on_failure,
@@ -246,13 +246,6 @@ def download(
                 "fetched_bytes": report.fetched_bytes,
             }
         )
-
-
-def _tag(text: str) -> Tag:
-    key, equals, value = text.partition("=")
-    if not (key and equals):
-        raise CommandFailed(f"--tag {text}: a tag looks like KEY=VALUE.", ExitCode.USAGE)
-    return Tag(key, value)
 
 
 def _check_stream(output: OutputFormat) -> None:

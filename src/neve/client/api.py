@@ -27,11 +27,17 @@ from neve.messages.ebs import (
     StartSnapshotRequest,
     StartSnapshotResponse,
 )
-from neve.messages.ec2 import DeleteSnapshotRequest, DescribeSnapshotsRequest, DescribeSnapshotsResponse
+from neve.messages.ec2 import (
+    CopySnapshotRequest,
+    CopySnapshotResponse,
+    DeleteSnapshotRequest,
+    DescribeSnapshotsRequest,
+    DescribeSnapshotsResponse,
+)
 
 
 class EbsApi(Protocol):
-    """The six EBS operations, and the two EC2 calls without which nobody can wait or clean up."""
+    """The six EBS operations, and the EC2 calls for snapshots as wholes."""
 
     @property
     def endpoint(self) -> str:
@@ -67,6 +73,13 @@ class EbsApi(Protocol):
 
         Raises:
             SnapshotMissing: an id that was asked for by name is not there.
+        """
+        ...
+
+    def copy_snapshot(self, request: CopySnapshotRequest) -> CopySnapshotResponse:
+        """Begin a copy; an empty source region is the client's own.
+
+        Repeating begins another one. A source that is not there is accepted: the copy ends in error.
         """
         ...
 

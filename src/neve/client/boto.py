@@ -36,6 +36,8 @@ from neve.messages.ebs import (
     Tag,
 )
 from neve.messages.ec2 import (
+    CopySnapshotRequest,
+    CopySnapshotResponse,
     DeleteSnapshotRequest,
     DescribeSnapshotsRequest,
     DescribeSnapshotsResponse,
@@ -228,6 +230,32 @@ class BotoEbsApi:
                 snapshots=tuple(_description(each) for each in answer.get("Snapshots", ())),
                 next_token=answer.get("NextToken") or None,
             )
+
+    def copy_snapshot(self, request: CopySnapshotRequest) -> CopySnapshotResponse:
+        arguments = {
+            "SourceRegion": request.source_region or self._ec2.meta.region_name,
+            "SourceSnapshotId": request.source_snapshot_id,
+            "Description": request.description,
+            "DestinationOutpostArn": request.destination_outpost_arn,
+            "DestinationRegion": request.destination_region,
+            "Encrypted": request.encrypted or None,
+            "KmsKeyId": request.kms_key_id,
+            "PresignedUrl": request.presigned_url,
+            "TagSpecifications": [
+                {
+                    "ResourceType": each.resource_type,
+                    "Tags": [{"Key": tag.key, "Value": tag.value} for tag in each.tags],
+                }
+                for each in request.tag_specifications
+            ]
+            or None,
+            "CompletionDurationMinutes": request.completion_duration_minutes,
+            "DestinationAvailabilityZone": request.destination_availability_zone,
+            "DryRun": request.dry_run or None,
+        }
+        answer = _call(self._ec2.copy_snapshot, arguments)
+        with translated():
+            return CopySnapshotResponse(tags=_tags(answer), snapshot_id=answer["SnapshotId"])
 
     def delete_snapshot(self, request: DeleteSnapshotRequest) -> None:
         _call(

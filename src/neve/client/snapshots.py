@@ -15,6 +15,7 @@ from neve.messages.ec2 import (
 
 ResultT = TypeVar("ResultT")
 
+PENDING: Final = "pending"
 COMPLETED: Final = "completed"
 ERROR: Final = "error"
 
@@ -64,9 +65,14 @@ def describe_all(client: ClientContext, filters: tuple[Filter, ...]) -> Iterator
 
 
 def wait_until_completed(
-    client: ClientContext, snapshot_id: str, *, timeout_s: float, appears_within_s: float = 0.0
+    client: ClientContext,
+    snapshot_id: str,
+    *,
+    timeout_s: float,
+    appears_within_s: float = 0.0,
+    watch: Callable[[SnapshotDescription], None] = lambda _: None,
 ) -> SnapshotDescription:
-    """Return the description of the snapshot once it is completed.
+    """Return the description of the snapshot once it is completed. `watch` is shown each one until then.
 
     Raises:
         SnapshotFailed: it ended in error; says why.
@@ -85,6 +91,7 @@ def wait_until_completed(
             if clock.monotonic_s() - started_s >= appears_within_s:
                 raise
         else:
+            watch(description)
             if description.state == COMPLETED:
                 return description
             if description.state == ERROR:

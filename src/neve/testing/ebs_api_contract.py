@@ -20,7 +20,13 @@ from neve.messages.ebs import (
     StartSnapshotRequest,
     Tag,
 )
-from neve.messages.ec2 import DeleteSnapshotRequest, DescribeSnapshotsRequest, SnapshotDescription
+from neve.messages.ec2 import (
+    CopySnapshotRequest,
+    DeleteSnapshotRequest,
+    DescribeSnapshotsRequest,
+    SnapshotDescription,
+    TagSpecification,
+)
 
 UNKNOWN = "snap-0fedcba9876543210"
 
@@ -209,6 +215,34 @@ class EbsApiContract:
         caller.api.delete_snapshot(DeleteSnapshotRequest(snapshot_id=snapshot_id))
         with pytest.raises(SnapshotMissing):
             caller.describe(snapshot_id)
+
+    def test_a_copy_reads_as_its_source_and_is_related_to_nobody(self, caller: Caller) -> None:
+        source = caller.made({0: 1, 9: 2})
+        request = CopySnapshotRequest(
+            source_region="",
+            source_snapshot_id=source,
+            description="a copy",
+            tag_specifications=(TagSpecification(resource_type="snapshot", tags=(Tag("a", ""),)),),
+        )
+        answer = caller.api.copy_snapshot(request)
+        assert answer.tags == (Tag("a", ""),)
+        copied = caller.decided(answer.snapshot_id)
+        assert (copied.state, copied.volume_size, copied.description) == ("completed", 1, "a copy")
+        tokens = caller.tokens(answer.snapshot_id)
+        assert [caller.read(answer.snapshot_id, *each) for each in tokens.items()] == [
+            caller.block(1),
+            caller.block(2),
+        ]
+        with pytest.raises(ServiceRefused) as refused:
+            caller.api.list_changed_blocks(
+                ListChangedBlocksRequest(first_snapshot_id=source, second_snapshot_id=answer.snapshot_id)
+            )
+        assert refused.value.reason == "UNRELATED_SNAPSHOTS"
+
+    def test_a_copy_of_nothing_ends_in_error_with_its_reason(self, caller: Caller) -> None:
+        request = CopySnapshotRequest(source_region="", source_snapshot_id=UNKNOWN)
+        copied = caller.decided(caller.api.copy_snapshot(request).snapshot_id)
+        assert (copied.state, copied.state_message) == ("error", "Source snapshot is not found")
 
     def test_a_page_token_of_nobody_is_refused_as_such(self, caller: Caller) -> None:
         request = ListSnapshotBlocksRequest(snapshot_id=caller.made({0: 1}), next_token="99x0x0")  # noqa: S106

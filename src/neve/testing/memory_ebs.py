@@ -14,6 +14,7 @@ from neve.client.errors import (
     SnapshotMissing,
 )
 from neve.domain.blocks import Digest, LinearAggregate, checksum_b64, digest
+from neve.domain.copies import MESSAGE_SOURCE_NOT_FOUND
 from neve.domain.snapshots import MESSAGE_CHECKSUM, MESSAGE_COUNT
 from neve.limits import TINY, Limits
 from neve.messages.ebs import (
@@ -34,6 +35,8 @@ from neve.messages.ebs import (
     Tag,
 )
 from neve.messages.ec2 import (
+    CopySnapshotRequest,
+    CopySnapshotResponse,
     DeleteSnapshotRequest,
     DescribeSnapshotsRequest,
     DescribeSnapshotsResponse,
@@ -228,6 +231,27 @@ class MemoryEbs:
                 snapshots=tuple(self._described(held[number]) for number in page), next_token=token
             )
 
+    def copy_snapshot(self, request: CopySnapshotRequest) -> CopySnapshotResponse:
+        """Begin a copy, which is done after `pending_answers` descriptions, each a bit further than the one before."""
+        with self._lock:
+            self._count("copy_snapshot")
+            source = self.snapshots.get(request.source_snapshot_id)
+            snapshot_id = f"snap-c{len(self.snapshots):016x}"
+            copy = HeldSnapshot(
+                snapshot_id=snapshot_id,
+                lineage=snapshot_id,
+                volume_gib=0 if source is None else source.volume_gib,
+                description=request.description or "",
+                tags=tuple(tag for each in request.tag_specifications for tag in each.tags),
+                image={} if source is None else dict(source.image),
+                state="completed",
+                describes_until_known=self.pending_answers,
+            )
+            if source is None:
+                copy.state, copy.message = "error", MESSAGE_SOURCE_NOT_FOUND
+            self.snapshots[snapshot_id] = copy
+            return CopySnapshotResponse(tags=copy.tags, snapshot_id=snapshot_id)
+
     def delete_snapshot(self, request: DeleteSnapshotRequest) -> None:
         with self._lock:
             self._count("delete_snapshot")
@@ -255,8 +279,10 @@ class MemoryEbs:
         return f"{snapshot.snapshot_id[5:]}x{index}"
 
     def _described(self, snapshot: HeldSnapshot) -> SnapshotDescription:
-        state = snapshot.state
+        state, percent = snapshot.state, 0
         if snapshot.describes_until_known:
+            if snapshot.snapshot_id.startswith("snap-c"):
+                percent = 100 - 100 * snapshot.describes_until_known // self.pending_answers
             snapshot.describes_until_known -= 1
             state = "pending"
         done = state == "completed"
@@ -266,7 +292,7 @@ class MemoryEbs:
             state=state,
             state_message=snapshot.message if state == "error" else None,
             start_time_ms=0,
-            progress="100%" if done else "0%",
+            progress="100%" if done else f"{percent}%",
             owner_id=_OWNER,
             volume_size=snapshot.volume_gib,
             description=snapshot.description,

@@ -23,7 +23,13 @@ from neve.messages.ebs import (
     StartSnapshotRequest,
     StartSnapshotResponse,
 )
-from neve.messages.ec2 import DeleteSnapshotRequest, DescribeSnapshotsRequest, DescribeSnapshotsResponse
+from neve.messages.ec2 import (
+    CopySnapshotRequest,
+    CopySnapshotResponse,
+    DeleteSnapshotRequest,
+    DescribeSnapshotsRequest,
+    DescribeSnapshotsResponse,
+)
 
 ResultT = TypeVar("ResultT")
 
@@ -104,6 +110,9 @@ class UnreliableEbs:
 
     def describe_snapshots(self, request: DescribeSnapshotsRequest) -> DescribeSnapshotsResponse:
         return self._send(lambda _: self._api.describe_snapshots(request))
+
+    def copy_snapshot(self, request: CopySnapshotRequest) -> CopySnapshotResponse:
+        return self._send(lambda _: self._api.copy_snapshot(request))
 
     def delete_snapshot(self, request: DeleteSnapshotRequest) -> None:
         return self._send(lambda _: self._api.delete_snapshot(request))

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from neve.cli.client_options import _interruptible, cache_folder
+from neve.cli.client_options import _interruptible, cache_folder, tag_of
 from neve.cli.exit_codes import CommandFailed, ExitCode
 from neve.cli.main import main
 from neve.cli.snapshots import _filters, _one_line, _with_commas
-from neve.cli.transfer import _tag
 from neve.messages.ebs import Tag
 from neve.messages.ec2 import Filter
 
@@ -36,13 +35,13 @@ def test_caches_go_where_the_base_directory_specification_says(
     [("host=db", Tag("host", "db")), ("empty=", Tag("empty", "")), ("a=b=c", Tag("a", "b=c"))],
 )
 def test_a_tag_is_split_at_its_first_equals_sign(text: str, tag: Tag) -> None:
-    assert _tag(text) == tag
+    assert tag_of(text) == tag
 
 
 @pytest.mark.parametrize("text", ["", "host", "=value"])
 def test_a_tag_without_key_or_equals_sign_is_wrong_usage(text: str) -> None:
     with pytest.raises(CommandFailed) as refused:
-        _tag(text)
+        tag_of(text)
     assert refused.value.code is ExitCode.USAGE
 
 

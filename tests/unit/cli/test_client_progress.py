@@ -51,6 +51,18 @@ def test_a_gauge_at_the_start_and_at_the_end_has_no_time_left() -> None:
     assert gauge.line() == "upload   100 %   1.0 MiB of 1.0 MiB   0 B/s"
 
 
+def test_of_what_the_service_does_by_itself_a_gauge_tells_share_and_time_left() -> None:
+    meter, clock = Meter(), ManualClock()
+    meter.expect(100)
+    gauge = Gauge("copy", meter, clock, shows_bytes=False)
+    assert gauge.line() == "copy   0 %"
+    clock.advance(seconds=10)
+    meter.advance(25, moved_bytes=0)
+    assert gauge.line() == "copy   25 %   30 s left"
+    meter.advance(75, moved_bytes=0)
+    assert gauge.line() == "copy   100 %"
+
+
 def test_a_log_gets_a_line_every_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
     meter, clock = Meter(), ManualClock()
     lines = Lines(Gauge("upload", meter, clock), clock)
