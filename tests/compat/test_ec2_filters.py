@@ -20,7 +20,7 @@ from compat.people import People
 from naive_filters import DOCUMENTED, Shown, Wish, chosen, texts, wishes_about
 from neve.testing.server import ServerProcess
 
-CASES = settings.get_profile(settings.get_current_profile_name()).max_examples // 2
+CASES = settings().max_examples // 2
 """A real server and a real client take some time: 50 cases, 1,000 for `make test-all`."""
 DESCRIPTIONS = ["a\tb", "nightly", "nightly web-1", "a*b", "a?b", "a\\b", "größe ½ <&>"]
 VALUES = ["", "web-1", "web-2", "*", "a,b", '"quoted"']
