@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
 from compat.people import People, Person, allow, told
 from neve.domain.blocks import checksum_b64, digest
@@ -28,6 +28,9 @@ _REQUEST_ID = re.compile("Request ID: [0-9a-f-]{36}")
 NO_SNAPSHOT = "404 ResourceNotFoundException SNAPSHOT_NOT_FOUND "
 NO_SNAPSHOT_OF_EC2 = "400 InvalidSnapshot.NotFound "
 NO_KEY = "400 AccessDeniedException "
+NO_RULE = "404 ResourceNotFoundException "
+ABSENT_RULE = "0123456789A"
+DAYS = {"RetentionPeriodValue": 1, "RetentionPeriodUnit": "DAYS"}
 TAGS = [{"Key": "owner", "Value": "victim"}]
 NOBODYS_POLICY = json.dumps(
     {
@@ -35,6 +38,8 @@ NOBODYS_POLICY = json.dumps(
         "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}],
     }
 )
+GONE = {"ResourceTagKey": "gone", "ResourceTagValue": "yes"}
+"""What the first account's retention rule is about."""
 KMS_TAGS = [{"TagKey": "owner", "TagValue": "victim"}]
 TOO_LARGE = {"much": "x" * 9000}
 """An encryption context."""
@@ -53,6 +58,7 @@ class Names:
     key_arn: str
     alias_name: str
     grant_id: str
+    rule_id: str
     ciphertext: bytes
     own_snapshot: str
     """The intruder's own, completed."""
@@ -68,6 +74,7 @@ class Names:
             self.key_arn,
             self.key_id,
             self.grant_id,
+            self.rule_id,
             self.account_id,
             self.key_arn.split(":")[4],
         ):
@@ -127,6 +134,10 @@ def kms(operation: str, answer: str = NO_KEY, **members: Callable[[Names], Any])
     return Row(call=_call("kms", operation, members), answer=answer)
 
 
+def rbin(operation: str, answer: str = NO_RULE, **members: Callable[[Names], Any]) -> Row:
+    return Row(call=_call("rbin", operation, members), answer=answer)
+
+
 def sts(operation: str, answer: str = "", **members: Callable[[Names], Any]) -> Row:
     return Row(call=_call("sts", operation, members), answer=answer)
 
@@ -166,6 +177,26 @@ def key(names: Names) -> str:
 
 def alias(names: Names) -> str:
     return f"{names.key_arn.partition(':key/')[0]}:{names.alias_name}"
+
+
+def rule(names: Names) -> str:
+    return names.rule_id
+
+
+def copied(person: Person, names: Names) -> Any:
+    """Copy, and return what became of the copy: the call itself succeeds whatever the source."""
+    client = person.client("ec2")
+    copy = client.copy_snapshot(SourceRegion="us-east-1", SourceSnapshotId=names.snapshot)["SnapshotId"]
+    waiter = client.get_waiter("snapshot_completed")
+    waiter.config.delay, waiter.config.max_attempts = 0.05, 400
+    with pytest.raises(WaiterError, match="terminal failure"):
+        waiter.wait(SnapshotIds=[copy])
+    found = client.describe_snapshots(SnapshotIds=[copy])
+    (shown,) = found["Snapshots"]
+    found["Snapshots"] = [
+        {name: shown[name] for name in ("State", "StateMessage", "Encrypted", "VolumeSize")}
+    ]
+    return found
 
 
 def ciphertext(names: Names) -> bytes:
@@ -249,6 +280,39 @@ FOREIGN: Mapping[str, list[Row]] = {
     ],
     "ResetSnapshotAttribute": [
         ec2("reset_snapshot_attribute", SnapshotId=snapshot, Attribute=a("createVolumePermission"))
+    ],
+    "CopySnapshot": [Row(call=copied, answer="{'Snapshots': [{'State': 'error', ")],
+    "LockSnapshot": [
+        ec2("lock_snapshot", SnapshotId=snapshot, LockMode=a("governance"), LockDuration=a(1)),
+        ec2(
+            "lock_snapshot", SnapshotId=snapshot, LockMode=a("governance"), LockDuration=a(1), DryRun=a(True)
+        ),
+    ],
+    "UnlockSnapshot": [ec2("unlock_snapshot", SnapshotId=snapshot)],
+    "DescribeLockedSnapshots": [
+        ec2("describe_locked_snapshots", "", SnapshotIds=lambda names: [names.snapshot])
+    ],
+    "ListSnapshotsInRecycleBin": [
+        ec2("list_snapshots_in_recycle_bin", "", SnapshotIds=lambda names: [names.snapshot])
+    ],
+    "RestoreSnapshotFromRecycleBin": [ec2("restore_snapshot_from_recycle_bin", "400 ", SnapshotId=snapshot)],
+    "GetRule": [rbin("get_rule", Identifier=rule)],
+    "UpdateRule": [rbin("update_rule", Identifier=rule, Description=a("mine"))],
+    "DeleteRule": [rbin("delete_rule", Identifier=rule)],
+    "LockRule": [
+        rbin(
+            "lock_rule",
+            "400 ",
+            Identifier=rule,
+            LockConfiguration=a({"UnlockDelay": {"UnlockDelayValue": 7, "UnlockDelayUnit": "DAYS"}}),
+        )
+    ],
+    "UnlockRule": [rbin("unlock_rule", "400 ", Identifier=rule)],
+    "ListTagsForResource": [
+        rbin(
+            "list_tags_for_resource",
+            ResourceArn=lambda names: f"arn:aws:rbin:us-east-1:{names.account_id}:rule/{names.rule_id}",
+        )
     ],
     "DescribeKey": [kms("describe_key", KeyId=key), kms("describe_key", KeyId=alias)],
     "UpdateKeyDescription": [kms("update_key_description", KeyId=key, Description=a("mine"))],
@@ -350,6 +414,15 @@ OWN: Mapping[str, Row] = {
     "GetEbsDefaultKmsKeyId": ec2("get_ebs_default_kms_key_id", ""),
     "ModifyEbsDefaultKmsKeyId": ec2("modify_ebs_default_kms_key_id", "", KmsKeyId=own_key),
     "ResetEbsDefaultKmsKeyId": ec2("reset_ebs_default_kms_key_id", ""),
+    "EnableSnapshotBlockPublicAccess": ec2(
+        "enable_snapshot_block_public_access", "", State=a("block-all-sharing")
+    ),
+    "DisableSnapshotBlockPublicAccess": ec2("disable_snapshot_block_public_access", ""),
+    "GetSnapshotBlockPublicAccessState": ec2("get_snapshot_block_public_access_state", ""),
+    "DescribeLockedSnapshots": ec2("describe_locked_snapshots", ""),
+    "ListSnapshotsInRecycleBin": ec2("list_snapshots_in_recycle_bin", ""),
+    "CreateRule": rbin("create_rule", "", ResourceType=a("EBS_SNAPSHOT"), RetentionPeriod=a(DAYS)),
+    "ListRules": rbin("list_rules", "", ResourceType=a("EBS_SNAPSHOT")),
     "CreateKey": kms("create_key", ""),
     "ListKeys": kms("list_keys", ""),
     "GenerateRandom": kms("generate_random", "", NumberOfBytes=a(8)),
@@ -395,6 +468,9 @@ class Victim:
             key_arn=self.key_arn,
             alias_name="alias/victims",
             grant_id=grant["GrantId"],
+            rule_id=person.client("rbin").create_rule(
+                ResourceType="EBS_SNAPSHOT", RetentionPeriod=DAYS, ResourceTags=[GONE]
+            )["Identifier"],
             ciphertext=kms.encrypt(KeyId=self.key_arn, Plaintext=b"secret")["CiphertextBlob"],
             own_snapshot=own.snapshot,
             own_key=own.key_arn,
@@ -412,6 +488,7 @@ class Victim:
             key_arn=self.key_arn.replace(metadata["KeyId"], ABSENT_KEY),
             alias_name="alias/nobodys",
             grant_id=ABSENT_GRANT,
+            rule_id=ABSENT_RULE,
             ciphertext=sealed[:1] + UUID(ABSENT_KEY).bytes + sealed[17:],
         )
 
@@ -425,6 +502,9 @@ class Victim:
             ec2.describe_snapshot_attribute(SnapshotId=self.snapshot, Attribute="createVolumePermission"),
             ec2.get_ebs_encryption_by_default(),
             ec2.get_ebs_default_kms_key_id(),
+            ec2.get_snapshot_block_public_access_state(),
+            ec2.describe_locked_snapshots(),
+            self.person.client("rbin").list_rules(ResourceType="EBS_SNAPSHOT"),
             kms.list_keys(),
             kms.list_aliases(),
             kms.describe_key(**key),
@@ -449,6 +529,7 @@ class Victim:
             found.pending,
             found.key_id,
             found.grant_id,
+            found.rule_id,
             found.alias_name,
         ]
 
