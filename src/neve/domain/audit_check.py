@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from neve.domain.audit import NO_MAC, Head, Line, Mark, genuine
+from neve.domain.audit import NO_MAC, File, Head, Line, Mark, genuine
 
 FINDINGS_MAX: Final = 100
 """Kept with their places; of the rest only how many there are."""
@@ -94,6 +94,14 @@ class LogCheck:
         if line.content.startswith(_FIRST_LINES) != (place.line == 1):
             said = f"{place.file} has the first line of a file where none belongs, or none where one does"
             self._find(Tampering.REORDERED, place, said)
+        if (
+            line.content.startswith(_FIRST_LINES)
+            and isinstance(record := line.record(), File)
+            and record.damage
+        ):
+            # Whoever takes away head and lines and waits for the next start must not have them forgotten.
+            said = f"{place.file} was begun on a log that was damaged: {record.damage}"
+            self._find(Tampering.HEAD, place, said)
         if line.sequence < self._next:
             self._comes_late(place, line)
             return line

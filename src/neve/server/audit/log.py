@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from neve import limits
 from neve.clock import Clock
-from neve.domain.audit import Record, Unwritten, encoded, time_text
+from neve.domain.audit import Lived, Record, Unwritten, encoded, time_text
 from neve.errors import StoreFull, StoreUnavailable
 from neve.events import (
     AuditHead,
@@ -84,6 +84,8 @@ class AuditLog:
         self._unwritten: dict[str, tuple[int, float, int]] = {}
         """Why calls got no line: since when, by both clocks, and how many."""
         self._failure = ""
+        self._is_used = False
+        """True once a line came that says more than that a server was started."""
         self._narrow = False
         """True if there was too little room when somebody looked last."""
         self._closed = False
@@ -92,10 +94,10 @@ class AuditLog:
         self._unsynced: list[_Entry] = []
         self._unsynced_since_s = 0.0
         self._sealed = writer.synced.mark
-        self._sealed_s = self._told_s = clock.monotonic_s()
+        self._sealed_s = clock.monotonic_s()
+        self._told_s = -_HEAD_TOLD_S
         if writer.found.damage:
             report(AuditLogDamaged(error=writer.found.damage))
-        report(self._head_event())
         self._thread = Thread(target=self._work, name="audit", daemon=True)
         self._thread.start()
 
@@ -132,7 +134,7 @@ class AuditLog:
             if self._narrow:
                 self.require_room()
             self.require_open()
-            self._submit(_Entry(encoded(record)))
+            self._submit(record, _Entry(encoded(record)))
         except StoreUnavailable:
             self.count_unwritten(LOG_FAILED)
 
@@ -144,7 +146,7 @@ class AuditLog:
         """
         entry = _Entry(encoded(record), waited_for=True)
         entry.done.acquire()
-        self._submit(entry)
+        self._submit(record, entry)
         if error := entry.wait():
             raise StoreUnavailable(f"the audit log cannot be written: {error}")
 
@@ -172,10 +174,11 @@ class AuditLog:
     ) -> None:
         self.close()
 
-    def _submit(self, entry: _Entry) -> None:
+    def _submit(self, record: Record, entry: _Entry) -> None:
         with self._arrived:
             if self._closed:
                 raise StoreUnavailable("the audit log is closed")
+            self._is_used = self._is_used or not isinstance(record, Lived)
             self._waiting.append(entry)
             self._bytes += len(entry.content)
             self._arrived.notify()
@@ -199,8 +202,8 @@ class AuditLog:
         self._writer.close()
         if self._pending:
             self._report(AuditLogFailed(error=self._failure, lines_lost=len(self._pending)))
-        else:
-            self._report(self._head_event())
+        elif self._is_used:
+            self._tell_head()
 
     def _gather(self) -> bool:
         """Wait for something to do and take the lines that wait; return whether this is the last time."""
@@ -274,9 +277,9 @@ class AuditLog:
         if due and self._writer.synced.mark != self._sealed:
             self._writer.seal()
             self._sealed, self._sealed_s = self._writer.synced.mark, now_s
-            if now_s - self._told_s >= _HEAD_TOLD_S:
+            if self._is_used and now_s - self._told_s >= _HEAD_TOLD_S and not closing:
                 self._told_s = now_s
-                self._report(self._head_event())
+                self._tell_head()
         if self._failure:
             self._failure = ""
             self._report(AuditLogResumed())
@@ -299,6 +302,6 @@ class AuditLog:
             trace = "" if isinstance(error, OSError) else trace_of(error)
             self._report(AuditLogFailed(error=said, trace=trace))
 
-    def _head_event(self) -> AuditHead:
+    def _tell_head(self) -> None:
         end = self._writer.synced
-        return AuditHead(sequence=end.mark.sequence, mac=end.mark.mac, file=file_name(end.number))
+        self._report(AuditHead(sequence=end.mark.sequence, mac=end.mark.mac, file=file_name(end.number)))

@@ -144,9 +144,7 @@ def _note(name: str, line: Line, notes: list[str]) -> None:
     if len(notes) >= _NOTES_MAX or not line.content.startswith((b'"kind":"file"', b'"kind":"unwritten"')):
         return
     record = line.record()
-    if isinstance(record, File) and record.damage:
-        notes.append(f"when {name} was begun, the log was damaged: {record.damage}")
-    elif isinstance(record, File) and record.abandoned_bytes:
+    if isinstance(record, File) and record.abandoned_bytes:
         notes.append(
             f"{record.abandoned_bytes} bytes at the end of {record.continues} are nobody's: {name} says that a crash "
             "or a failed write left them"

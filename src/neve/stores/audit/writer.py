@@ -145,8 +145,8 @@ class AuditWriter:
             damage=end.damage,
         )
         self._let_go()
+        self._made.append(number)  # before it is: a call that fails may have had its effect
         self._descriptor = self._folder.begin(number)
-        self._made.append(number)
         self._names_are_durable = False
         self._must_begin = False
         self.position = End(mark=end.mark, number=number, size=0)
