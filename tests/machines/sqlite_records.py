@@ -1,4 +1,4 @@
-"""The metadata machine over SQLite: for the search itself, and for the planted bugs that prove it."""
+"""The metadata machines over SQLite: for the search itself, and for the planted bugs that prove it."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from neve.stores.metadata.contract import MetadataStore
 from neve.stores.metadata.sqlite import SqliteMetadataStore
 from neve.testing.memory_metadata import FACTS
 from neve.testing.metadata_machine import MetadataMachine
+from neve.testing.metadata_machine_lifecycle import LifecycleMachine
 
 
 class SqliteRecords:
@@ -20,4 +21,8 @@ class SqliteRecords:
 
 
 class SqliteMachine(MetadataMachine):
+    records = SqliteRecords()
+
+
+class SqliteLifecycleMachine(LifecycleMachine):
     records = SqliteRecords()

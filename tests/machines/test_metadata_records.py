@@ -2,7 +2,9 @@
 
 from hypothesis import settings
 
-from machines.sqlite_records import SqliteMachine
+from machines.sqlite_records import SqliteLifecycleMachine, SqliteMachine
 
 TestSqliteRecords = SqliteMachine.TestCase
-TestSqliteRecords.settings = settings(max_examples=settings().max_examples // 2, stateful_step_count=40)
+TestSqliteRecords.settings = settings(max_examples=settings().max_examples // 3, stateful_step_count=40)
+TestSqliteLives = SqliteLifecycleMachine.TestCase
+TestSqliteLives.settings = settings(max_examples=settings().max_examples // 3, stateful_step_count=40)

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from neve.domain.blocks import BlockIndex
 from neve.domain.identities import AccountId, DomainKey, SnapshotId
-from neve.domain.snapshots import CompletionClaim, Sealed, Snapshot, SnapshotKey, State, observed
+from neve.domain.snapshots import CompletionClaim, Origin, Sealed, Snapshot, SnapshotKey, State, observed
 from neve.errors import NeveError
 from neve.stores.metadata.contract import (
     EVERYBODY,
@@ -33,6 +33,7 @@ from neve.stores.metadata.contract import (
     TagRemoval,
     VisibleSnapshot,
 )
+from neve.stores.metadata.contract_lifecycle import Copy, LockedSnapshot, RecycledSnapshot
 from neve.testing.memory_metadata import MemoryMetadataStore
 from neve.testing.metadata_scene import (
     ACCOUNT,
@@ -90,8 +91,13 @@ class Side:
         return self._snapshots[number].key if number in self._snapshots else UNKNOWN_SNAPSHOT
 
     def snapshot(self, number: int) -> Snapshot | None:
-        """Return the snapshot as it was when it was started."""
+        """Return the snapshot as it was when it was started; a copy as it was when it was resolved."""
         return self._snapshots.get(number)
+
+    def remember(self, snapshot: Snapshot) -> Snapshot:
+        """Know a snapshot by its number from now on; return it."""
+        self._snapshots[number_of(snapshot)] = snapshot
+        return snapshot
 
     def domain_of(self, snapshot: Snapshot) -> int:
         return self._domain_keys.index(snapshot.domain_key)
@@ -105,13 +111,13 @@ class Side:
 
     def _plain(self, value: Any) -> Any:
         match value:
-            case Started() | StartCheck() | VisibleSnapshot():
-                if isinstance(value, Started):
-                    self._snapshots[_number(value.snapshot)] = value.snapshot
-                return [self._plain(getattr(value, member.name)) for member in fields(value)]
+            case (
+                Started() | StartCheck() | VisibleSnapshot() | LockedSnapshot() | RecycledSnapshot() | Copy()
+            ):
+                return self._plain(self._members(value))
             case Snapshot():
                 domain = self.domain_of(value)
-                plain = replace(value, key=SnapshotKey(_number(value)), domain_key=DomainKey(domain))
+                plain = replace(value, key=SnapshotKey(number_of(value)), domain_key=DomainKey(domain))
                 return plain, list(value.tags)
             case ChunkRecord():
                 return replace(value, domain_key=DomainKey(self._domain_keys.index(value.domain_key)))
@@ -122,8 +128,18 @@ class Side:
             case _:
                 return value
 
+    def _members(self, value: Any) -> Sequence[Any]:
+        """Return what a record is made of, with its domain as the machine calls it."""
+        if isinstance(value, Started):
+            self.remember(value.snapshot)
+        if isinstance(value, Copy) and value.source_domain_key is not None:
+            domain = self._domain_keys.index(value.source_domain_key)
+            value = replace(value, source_domain_key=DomainKey(domain))
+        return [getattr(value, member.name) for member in fields(value)]
 
-def _number(snapshot: Snapshot) -> int:
+
+def number_of(snapshot: Snapshot) -> int:
+    """Return the number in a snapshot's id."""
     return int(snapshot.snapshot_id.removeprefix("snap-"), 16)
 
 
@@ -279,7 +295,7 @@ class MetadataMachine(RuleBasedStateMachine):
     @rule(pick=picks, milliseconds=st.integers(-1, 1), action=st.sampled_from(["put", "accept", "expire"]))
     def act_about_the_deadline(self, pick: int, milliseconds: int, action: str) -> None:
         snapshot = self.model.snapshot(self._number(pick))
-        if snapshot is None:
+        if snapshot is None or snapshot.origin is Origin.COPY:
             return
         self.now_ms = snapshot.deadline_ms + milliseconds
         match action:
@@ -385,7 +401,7 @@ class MetadataMachine(RuleBasedStateMachine):
         there = chain.from_iterable(
             self._memory.snapshots(account_id, after=None, limit=100) for account_id in ACCOUNTS
         )
-        pending = {_number(each) for each in there if observed(each, self.now_ms).state is State.PENDING}
+        pending = {number_of(each) for each in there if observed(each, self.now_ms).state is State.PENDING}
         return self._number(pick) in pending
 
     def _publish(
