@@ -157,3 +157,33 @@ def test_texts_a_record_must_have_are_known_only_without_wildcards() -> None:
     assert filters.only("snapshot-id") == frozenset({"b"})
     assert filters.only("volume-id") is None
     assert Filters([("snapshot-id", ["a", "b*"])], SNAPSHOT_FILTERS, STANDARD).only("snapshot-id") is None
+
+
+@given(request_filters=REQUESTS, record=RECORDS, tags=TAGS)
+def test_a_tag_key_that_a_record_must_have_is_one_that_it_has(
+    request_filters: list[tuple[str, list[str]]], record: dict[str, str], tags: dict[str, str]
+) -> None:
+    filters = Filters(request_filters, SNAPSHOT_FILTERS, STANDARD)
+    tag_key = filters.tag_key()
+    if tag_key is not None and filters.hold(record, tags):
+        assert tag_key in tags
+
+
+@pytest.mark.parametrize(
+    ("request_filters", "tag_key"),
+    [
+        ([("tag:a b", ["x*", "y"])], "a b"),
+        ([("status", ["x"]), ("tag:b", ["*"]), ("tag:a", ["1"])], "b"),
+        ([("tag-key", ["a"])], "a"),
+        ([("tag-key", [r"\*"])], "*"),
+        ([("tag-key", ["a", "a"])], "a"),
+        ([("tag-key", ["a", "b"])], None),
+        ([("tag-key", ["a*"])], None),
+        ([("status", ["x"])], None),
+        ([], None),
+    ],
+)
+def test_a_tag_key_that_a_record_must_have_is_known_where_filters_name_it(
+    request_filters: list[tuple[str, list[str]]], tag_key: str | None
+) -> None:
+    assert Filters(request_filters, SNAPSHOT_FILTERS, STANDARD).tag_key() == tag_key

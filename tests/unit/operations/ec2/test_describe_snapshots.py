@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from neve.domain.filters import SNAPSHOT_FILTERS
+from neve.domain.identities import SnapshotId
+from neve.domain.retention import RetentionRule
 from neve.domain.snapshots import MESSAGE_COUNT, MESSAGE_TIMED_OUT
 from neve.errors import Ec2Error
 from neve.limits import TINY
@@ -352,46 +354,144 @@ def test_CHOICE_67_too_large_a_page_is_capped(world: World) -> None:
     assert ids(describe(world, DescribeSnapshotsRequest(max_results=10**9))) == [snapshot_id]
 
 
-# What an account does between two pages: start another one, or delete the n-th that is left.
-EVENTS = st.lists(st.one_of(st.none(), st.integers(0, 30)), max_size=4)
+# What an account does between two pages, and to which of its snapshots.
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["start", "delete", "recycle", "restore", "tag", "untag", "overwrite"]),
+        st.integers(0, 30),
+    ),
+    max_size=5,
+)
+WANTED = {
+    "everything": (),
+    "of a size": (Filter("volume-size", ("1",)),),
+    "with a tag": (Filter("tag:k", ("*",)),),
+    "with a tag key": (Filter("tag-key", ("k",)),),
+    "with a tag's value": (Filter("tag:k", ("1",)), Filter("status", ("completed",))),
+    "named": None,
+}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    sizes=st.lists(st.sampled_from([1, 2]), max_size=25),
+    kinds=st.lists(st.tuples(st.sampled_from([1, 2]), st.sampled_from(["", "1", "2"])), max_size=25),
     page_size=st.integers(5, 12),
-    wanted=st.sampled_from([(), (Filter("volume-size", ("1",)),)]),
+    own=st.booleans(),
+    wanted=st.sampled_from(sorted(WANTED)),
     happenings=st.lists(EVENTS, max_size=6),
 )
 def test_pages_show_everything_that_was_there_all_along_exactly_once(
     make_world: Callable[..., World],
-    sizes: list[int],
+    *,
+    kinds: list[tuple[int, str]],
     page_size: int,
-    wanted: tuple[Filter, ...],
-    happenings: list[list[int | None]],
+    own: bool,
+    wanted: str,
+    happenings: list[list[tuple[str, int]]],
 ) -> None:
-    world = make_world(quotas=Quotas(pending_snapshots_max=0))
-    living = [start(world, volume_size=size) for size in sizes]
-    steady = {snapshot_id for snapshot_id, size in zip(living, sizes, strict=True) if not wanted or size == 1}
+    account = Account(make_world(quotas=Quotas(pending_snapshots_max=0)))
+    started = [account.start(size, value) for size, value in kinds]
+    filters = WANTED[wanted]
+    if filters is None:
+        filters = (Filter("snapshot-id", tuple(started[::2]) or (UNKNOWN,)),)
+    request = DescribeSnapshotsRequest(
+        max_results=page_size, filters=filters, owner_ids=("self",) if own else ()
+    )
+
+    def all_there() -> set[str]:
+        whole = replace(request, max_results=None, next_token=None)
+        return set(ids(describe(account.world, whole)))
+
+    steady = all_there()
+    ever = set(steady)
     seen: list[str] = []
-    request = DescribeSnapshotsRequest(max_results=page_size, filters=wanted)
     while True:
-        answer = describe_snapshots(world.context, world.caller(), request)
+        answer = describe_snapshots(account.world.context, account.world.caller(), request)
         assert len(answer.snapshots) <= page_size
         seen += ids(answer.snapshots)
         if answer.next_token is None:
             break
         assert len(answer.snapshots) == page_size, "a page is full if there is more"
         request = replace(request, next_token=answer.next_token)
-        for event in happenings.pop() if happenings else []:
-            if event is None:
-                living.append(start(world))
-            elif living:
-                gone = living.pop(event % len(living))
-                world.delete(gone)
-                steady.discard(gone)
+        for event, pick in happenings.pop() if happenings else []:
+            account.let_happen(event, pick)
+            now = all_there()
+            steady &= now
+            ever |= now
     assert len(seen) == len(set(seen))
-    assert steady <= set(seen)
+    assert steady <= set(seen) <= ever
+
+
+class Account:
+    """An account that changes its mind."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._living: list[str] = []
+        self._binned: list[str] = []
+
+    def start(self, size: int, value: str) -> str:
+        """Start a snapshot, with a tag if there is a value for it, and complete it."""
+        tags = (Tag("k", value),) if value else ()
+        snapshot_id = start(self.world, volume_size=size, tags=tags)
+        self.world.complete(snapshot_id, count=0)
+        self._living.append(snapshot_id)
+        return snapshot_id
+
+    def let_happen(self, event: str, pick: int) -> None:
+        """Do one thing to one snapshot, if there is one to do it to."""
+        metadata = self.world.metadata
+        if event == "start":
+            self.start(1, "1")
+        elif event == "restore":
+            if self._binned:
+                restored = self._binned.pop(pick % len(self._binned))
+                metadata.lifecycle.restore(ACCOUNT, SnapshotId(restored), now_ms=self.world.clock.now_ms())
+                self._living.append(restored)
+        elif self._living:
+            chosen = SnapshotId(self._living[pick % len(self._living)])
+            if event in {"tag", "overwrite"}:
+                tags = {"k": "1" if event == "tag" else "2"}
+                metadata.put_tags(ACCOUNT, [chosen], tags, tags_max=50)
+            elif event == "untag":
+                metadata.remove_tags(ACCOUNT, [chosen], [])
+            else:
+                self._living.remove(chosen)
+                self._delete(chosen, bin_it=event == "recycle")
+
+    def _delete(self, snapshot_id: SnapshotId, *, bin_it: bool) -> None:
+        if not bin_it:
+            self.world.delete(snapshot_id)
+            return
+        lifecycle = self.world.metadata.lifecycle
+        lifecycle.change_rules(ACCOUNT, lambda _rules: KEEP_ALL)
+        self.world.delete(snapshot_id)
+        lifecycle.remove_rule(ACCOUNT, KEEP_ALL.rule_id)
+        self._binned.append(snapshot_id)
+
+
+KEEP_ALL = RetentionRule(
+    account_id=ACCOUNT,
+    rule_id="rule",
+    description="",
+    retention_days=1,
+    resource_tags=(),
+    exclude_resource_tags=(),
+    tags={},
+    created_ms=0,
+)
+
+
+def test_what_is_in_the_recycle_bin_is_in_no_answer(world: World) -> None:
+    account = Account(world)
+    kept, binned = account.start(1, "1"), account.start(1, "1")
+    account.let_happen("recycle", 1)
+    for wanted in ((), (Filter("tag:k", ("1",)),), (Filter("snapshot-id", (kept, binned)),)):
+        assert ids(describe(world, DescribeSnapshotsRequest(filters=wanted))) == [kept]
+    assert refusal(world, DescribeSnapshotsRequest(snapshot_ids=(binned,)))[0] == "InvalidSnapshot.NotFound"
+    account.let_happen("restore", 0)
+    assert ids(describe(world)) == [kept, binned]
+    assert describe(world)[1].tags == (Tag("k", "1"),)
 
 
 def five_and_a_token(world: World, **members: object) -> tuple[DescribeSnapshotsRequest, str]:
