@@ -94,6 +94,10 @@ class LogCheck:
         if line.content.startswith(_FIRST_LINES) != (place.line == 1):
             said = f"{place.file} has the first line of a file where none belongs, or none where one does"
             self._find(Tampering.REORDERED, place, said)
+        if line.sequence < self._next:
+            self._comes_late(place, line)
+            return line
+        self._settle(place, line.sequence)
         if (
             line.content.startswith(_FIRST_LINES)
             and isinstance(record := line.record(), File)
@@ -102,10 +106,6 @@ class LogCheck:
             # Whoever takes away head and lines and waits for the next start must not have them forgotten.
             said = f"{place.file} was begun on a log that was damaged: {record.damage}"
             self._find(Tampering.HEAD, place, said)
-        if line.sequence < self._next:
-            self._comes_late(place, line)
-            return line
-        self._settle(place, line.sequence)
         if line.sequence == self._next and self._previous not in {"", line.previous}:
             self._find(
                 Tampering.ALTERED, place, f"line {line.sequence} follows another line than the one before it"

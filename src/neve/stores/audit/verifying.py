@@ -151,5 +151,5 @@ def _note(name: str, line: Line, notes: list[str]) -> None:
         )
     elif isinstance(record, Unwritten):
         notes.append(
-            f"line {line.sequence}: {record.count} calls got no line since {record.since} ({record.why})"
+            f"line {line.sequence}: calls without a line since {record.since}: {record.count} ({record.why})"
         )
