@@ -12,7 +12,7 @@ from neve.server.administration.messages import AdministrationRefused, Administr
 from neve.server.audit.log import AuditLog
 from neve.server.audit.parameters import shown
 
-_LOOKS: Final = ("list-", "show-", "simulate-")
+_LOOKS: Final = ("list-", "show-", "simulate-", "reckon-", "stop-reckoning")
 _LEFT_OUT: Final = frozenset({"context", "description", "document", "policy", "text"})
 """Documents and what operators write freely; the audit log has no room for them."""
 

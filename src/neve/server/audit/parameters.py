@@ -24,6 +24,7 @@ RESOURCES: Final = (
     "snapshot_ids",
     "resources",
     "resource_id",
+    "resource_arn",
     "identifier",
     "key_id",
     "target_key_id",
@@ -40,6 +41,7 @@ TEXTS: Final = frozenset(
         "checksum_algorithm",
         "custom_key_store_id",
         "customer_master_key_spec",
+        "destination_availability_zone",
         "destination_encryption_algorithm",
         "destination_outpost_arn",
         "destination_region",
@@ -55,6 +57,7 @@ TEXTS: Final = frozenset(
         "key_usage",
         "kms_key_id",  # EC2's, which its model does not call sensitive, as EBS's does with KmsKeyArn
         "lock_mode",
+        "lock_state",
         "operation_type",
         "operations",
         "origin",
@@ -73,6 +76,7 @@ TEXTS: Final = frozenset(
         "source_region",
         "state",
         "unit",
+        "unlock_delay_unit",
         "user_id",
         "user_ids",
         "xks_key_id",
@@ -101,7 +105,6 @@ LEFT_OUT: Final = frozenset(
         "encryption_context_subset",
         "grant_token",
         "kms_key_arn",
-        "lock_configuration",
         "marker",
         "name",
         "next_token",
@@ -117,8 +120,17 @@ LEFT_OUT: Final = frozenset(
 )
 """Content, secrets, tokens, and what users write freely."""
 
-_TREES: Final = frozenset(
-    {"create_volume_permission", "add", "remove", "constraints", "recipient", "retention_period"}
+TREES: Final = frozenset(
+    {
+        "create_volume_permission",
+        "add",
+        "remove",
+        "constraints",
+        "recipient",
+        "retention_period",
+        "lock_configuration",
+        "unlock_delay",
+    }
 )
 """Members that have members."""
 
@@ -173,7 +185,7 @@ def _members(message: Any, depth: int) -> dict[str, Any]:
             found[name] = shown(value)
         elif name in TEXTS:
             found[name] = [shown(str(each)) for each in value[:_ITEMS_MAX]]
-        elif name in _TREES and (inner := _tree(value, depth)):
+        elif name in TREES and (inner := _tree(value, depth)):
             found[name] = inner
     return found
 
