@@ -184,9 +184,21 @@ def rule(names: Names) -> str:
 
 
 def copied(person: Person, names: Names) -> Any:
-    """Copy, and return what became of the copy: the call itself succeeds whatever the source."""
+    return copy_of(person, names.snapshot)
+
+
+def copied_to_key(person: Person, names: Names) -> Any:
+    return copy_of(person, names.own_snapshot, Encrypted=True, KmsKeyId=names.key_arn)
+
+
+def copied_to_alias(person: Person, names: Names) -> Any:
+    return copy_of(person, names.own_snapshot, Encrypted=True, KmsKeyId=alias(names))
+
+
+def copy_of(person: Person, source: str, **members: Any) -> Any:
+    """Copy, and return what became of the copy: the call itself succeeds whatever the source and the key."""
     client = person.client("ec2")
-    copy = client.copy_snapshot(SourceRegion="us-east-1", SourceSnapshotId=names.snapshot)["SnapshotId"]
+    copy = client.copy_snapshot(SourceRegion="us-east-1", SourceSnapshotId=source, **members)["SnapshotId"]
     waiter = client.get_waiter("snapshot_completed")
     waiter.config.delay, waiter.config.max_attempts = 0.05, 400
     with pytest.raises(WaiterError, match="terminal failure"):
@@ -281,7 +293,10 @@ FOREIGN: Mapping[str, list[Row]] = {
     "ResetSnapshotAttribute": [
         ec2("reset_snapshot_attribute", SnapshotId=snapshot, Attribute=a("createVolumePermission"))
     ],
-    "CopySnapshot": [Row(call=copied, answer="{'Snapshots': [{'State': 'error', ")],
+    "CopySnapshot": [
+        Row(call=call, answer="{'Snapshots': [{'State': 'error', ")
+        for call in (copied, copied_to_key, copied_to_alias)
+    ],
     "LockSnapshot": [
         ec2("lock_snapshot", SnapshotId=snapshot, LockMode=a("governance"), LockDuration=a(1)),
         ec2(
