@@ -4,11 +4,16 @@ from dataclasses import dataclass
 
 import pytest
 
+from neve.assemble_service import reckoner_on
 from neve.domain.identities import Account, AccountId
 from neve.domain.keyring import Keyring
+from neve.events import silent
+from neve.limits import TINY
 from neve.server.administration.service import Administered, Administration
 from neve.stores.keys.local import LocalKeyring
+from neve.testing.memory_marks import MemoryMarkStore
 from neve.testing.memory_metadata import MemoryMetadataStore
+from neve.testing.memory_segments import MemorySegmentStore
 from neve.testing.time_and_chance import ManualClock, SeededEntropy
 
 ACCOUNT = AccountId("111122223333")
@@ -36,6 +41,15 @@ def open_office(*, keeps_keys: bool = True) -> Office:
         metadata=metadata,
         keyring=keyring,
         keys=keys if keeps_keys else None,
+        open_reckoner=lambda: reckoner_on(
+            metadata=metadata,
+            segments=MemorySegmentStore(),
+            open_marks=MemoryMarkStore,
+            keyring=keyring,
+            entropy=entropy,
+            limits=TINY,
+            report=silent,
+        ),
         clock=clock,
         entropy=entropy,
         region=REGION,

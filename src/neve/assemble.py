@@ -15,7 +15,7 @@ from threading import Event
 
 from neve.assemble_audit import audited, open_audit_log, recording
 from neve.assemble_keys import open_key_provider, own_keyring
-from neve.assemble_service import Foundation, Service, build_service, limits_of
+from neve.assemble_service import Foundation, Service, build_service, limits_of, reckoner_on
 from neve.clock import Clock, Entropy, SystemClock, SystemEntropy
 from neve.domain.audit import Recording
 from neve.domain.identities import Account, account_id_from
@@ -35,8 +35,10 @@ from neve.server.audit.operators import AuditedAdministrator
 from neve.server.incoming import Deadlines
 from neve.server.listener import Listener
 from neve.settings import FILE_NAME, Settings
+from neve.storage.usage import Reckoner
 from neve.stores import directory
 from neve.stores.directory import StoreDirectory
+from neve.stores.marks.sqlite import SqliteMarkStore
 from neve.stores.master_key import DEFAULT_SOURCE
 from neve.stores.metadata.contract import MetadataStore, StoreFacts
 from neve.stores.metadata.sqlite import SqliteMetadataStore
@@ -129,11 +131,15 @@ def open_administration(
                 metadata=metadata,
                 keyring=keyring,
                 keys=keys,
+                open_reckoner=_reckoner_opener(
+                    store, metadata=metadata, keyring=keyring, entropy=entropy, limits=limits, closing=closing
+                ),
                 clock=clock,
                 entropy=entropy,
                 region=settings.region,
             )
         )
+        closing.callback(administration.close)
         if Recording(settings.audit_log) is Recording.OFF:
             yield administration
             return
@@ -142,6 +148,33 @@ def open_administration(
             return open_audit_log(store, settings, keyring=keyring, clock=clock, report=silent)
 
         yield closing.enter_context(audited(administration, open_log, clock))
+
+
+def _reckoner_opener(
+    store: StoreDirectory,
+    *,
+    metadata: MetadataStore,
+    keyring: Keyring,
+    entropy: Entropy,
+    limits: Limits,
+    closing: ExitStack,
+) -> Callable[[], Reckoner]:
+    """Return what opens the segments of a store, for the few commands that read block maps."""
+
+    def open_reckoner() -> Reckoner:
+        segments = LocalSegmentStore(store.segments_path)
+        closing.callback(segments.close)
+        return reckoner_on(
+            metadata=metadata,
+            segments=segments,
+            open_marks=SqliteMarkStore,
+            keyring=keyring,
+            entropy=entropy,
+            limits=limits,
+            report=silent,
+        )
+
+    return open_reckoner
 
 
 def _open_unless_served(
@@ -205,6 +238,7 @@ def open_service(
             Foundation(
                 metadata=metadata,
                 segments=segments,
+                open_marks=SqliteMarkStore,
                 keyring=keyring,
                 keys=keys,
                 settings=settings,
@@ -216,6 +250,7 @@ def open_service(
             )
         )
         closing.callback(service.context.committer.close)
+        closing.callback(service.administration.close)
         yield service
 
 

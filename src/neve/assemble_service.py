@@ -35,6 +35,8 @@ from neve.storage.copying import Copier
 from neve.storage.data_keys import DataKeys
 from neve.storage.domains import Domains
 from neve.storage.sealing import Sealer
+from neve.storage.usage import Reckoner
+from neve.stores.marks.contract import OpenMarks
 from neve.stores.metadata.contract import ChunkRecord, MetadataStore
 from neve.stores.segments.contract import SegmentStore
 
@@ -45,6 +47,7 @@ class Foundation:
 
     metadata: MetadataStore
     segments: SegmentStore
+    open_marks: OpenMarks
     keyring: Keyring
     keys: Keys
     settings: Settings
@@ -123,6 +126,15 @@ def build_service(on: Foundation) -> Service:
                 metadata=on.metadata,
                 keyring=on.keyring,
                 keys=on.keys.managed,
+                open_reckoner=lambda: reckoner_on(
+                    metadata=on.metadata,
+                    segments=on.segments,
+                    open_marks=on.open_marks,
+                    keyring=on.keyring,
+                    entropy=on.entropy,
+                    limits=on.limits,
+                    report=on.report,
+                ),
                 clock=on.clock,
                 entropy=on.entropy,
                 region=on.settings.region,
@@ -265,6 +277,28 @@ def _pipeline(on: Foundation, context: Context, processors: Processors) -> Pipel
         report=on.report,
         audit=audit,
     )
+
+
+def reckoner_on(
+    *,
+    metadata: MetadataStore,
+    segments: SegmentStore,
+    open_marks: OpenMarks,
+    keyring: Keyring,
+    entropy: Entropy,
+    limits: Limits,
+    report: Report,
+) -> Reckoner:
+    """Return what says what snapshots cost. Nodes that it reads are not remembered in the place of readers' own."""
+    chunks = ChunkStore(
+        metadata=metadata,
+        segments=segments,
+        codec=ChunkCodec(),
+        limits=limits,
+        on_damage=lambda record, error: report(_damage(record, error)),
+    )
+    domains = Domains(metadata, keyring, entropy, None)
+    return Reckoner(metadata=metadata, chunks=chunks, domains=domains, open_marks=open_marks, limits=limits)
 
 
 def _damage(record: ChunkRecord, error: StoreError) -> ChunkFoundDamaged:

@@ -108,15 +108,21 @@ class Domains:
     """Opens domains and keeps them open: an account has few. Safe from any thread."""
 
     def __init__(
-        self, metadata: MetadataStore, keyring: Keyring, entropy: Entropy, data_keys: DataKeys
+        self, metadata: MetadataStore, keyring: Keyring, entropy: Entropy, data_keys: DataKeys | None
     ) -> None:
+        """Without data keys there is only `by_key`, whose domains show block maps and no blocks."""
         self._metadata = metadata
         self._keyring = keyring
         self._entropy = entropy
-        self._data_keys = data_keys
+        self._given_data_keys = data_keys
         self._lock = Lock()
         self._by_key: dict[DomainKey, OpenDomain] = {}
         self._by_owner: dict[tuple[AccountId, str], OpenDomain] = {}
+
+    @property
+    def _data_keys(self) -> DataKeys:
+        assert self._given_data_keys is not None, "who reads maps only asks for no blocks"
+        return self._given_data_keys
 
     def unencrypted(self, account_id: AccountId) -> OpenDomain:
         """Return the domain of an account's unencrypted snapshots, made at its first use."""

@@ -23,14 +23,17 @@ from neve.errors import (
     UserNotFound,
 )
 from neve.server.access_keys import AccessKeys
-from neve.server.administration import messages, messages_keys, protocol
+from neve.server.administration import messages, messages_keys, messages_usage, protocol
 from neve.server.administration.access_keys import AccessKeyDesk
 from neve.server.administration.accounts import Accounts
 from neve.server.administration.keys import KeyDesk
 from neve.server.administration.messages import AdministrationRefused, Answer, RefusedBecause, Request
 from neve.server.administration.policies import PolicyDesk
+from neve.server.administration.reckonings import Reckonings
 from neve.server.administration.simulation import Simulator
+from neve.server.administration.usage import UsageDesk
 from neve.server.administration.users import UserDesk
+from neve.storage.usage import Reckoner
 from neve.stores.keys.contract_managed import ManagedKeys
 from neve.stores.metadata.contract import MetadataStore
 
@@ -60,6 +63,8 @@ class Administered:
     """Seals the secrets of access keys."""
     keys: ManagedKeys | None
     """The KMS keys; None where somebody else's KMS keeps them."""
+    open_reckoner: Callable[[], Reckoner]
+    """Makes what reads block maps; for one reckoning, so that what it remembers goes with it."""
     clock: Clock
     entropy: Entropy
     region: str
@@ -70,7 +75,12 @@ class Administration:
 
     def __init__(self, store: Administered) -> None:
         self._lock = Lock()
-        self._handlers = _handlers(store)
+        self._reckonings = Reckonings(store.clock, store.entropy)
+        self._handlers = _handlers(store, self._reckonings)
+
+    def close(self) -> None:
+        """End what is under way, before that is closed which it works on. Repeating it changes nothing."""
+        self._reckonings.close()
 
     def ask(self, request: Request[Answer]) -> Answer:
         protocol.request_line(request)  # what cannot be said to a server cannot be said to the store
@@ -87,7 +97,9 @@ class Administration:
                 raise AdministrationRefused(why, refused.message) from None
 
 
-def _handlers(store: Administered) -> Mapping[type[Request[Any]], Callable[[Any], Any]]:
+def _handlers(
+    store: Administered, reckonings: Reckonings
+) -> Mapping[type[Request[Any]], Callable[[Any], Any]]:
     metadata, clock, entropy = store.metadata, store.clock, store.entropy
     accounts = Accounts(metadata, clock, entropy)
     records = AccessKeys(metadata, store.keyring, clock, entropy)
@@ -96,6 +108,7 @@ def _handlers(store: Administered) -> Mapping[type[Request[Any]], Callable[[Any]
     policies = PolicyDesk(metadata, accounts, clock)
     simulator = Simulator(metadata, accounts, store.keys, clock, store.region)
     keys = KeyDesk(metadata, accounts, store.keys, clock)
+    usage = UsageDesk(metadata, accounts, store.open_reckoner, reckonings, clock)
     return {
         messages.ListAccounts: accounts.listed,
         messages.CreateAccount: accounts.create,
@@ -126,4 +139,8 @@ def _handlers(store: Administered) -> Mapping[type[Request[Any]], Callable[[Any]
         messages_keys.SetKeyAlias: keys.set_alias,
         messages_keys.RemoveKeyAlias: keys.remove_alias,
         messages_keys.PutKeyPolicy: keys.put_policy,
+        messages_usage.ReckonUsage: usage.reckon_usage,
+        messages_usage.ReckonFreed: usage.reckon_freed,
+        messages_usage.ShowReckoning: usage.show,
+        messages_usage.StopReckoning: usage.stop,
     }
