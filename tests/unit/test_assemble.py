@@ -143,11 +143,12 @@ def test_settings_reach_what_they_are_about(tmp_path: Path, made: NewAccessKey) 
         page_token_age_s=88,
         node_cache_bytes=99,
         snapshots_max=5,
+        snapshot_copies_max=7,
     )
     with assemble.open_service(tmp_path / "store", settings, limits=TINY) as service:
         limits, quotas = service.context.limits, service.context.quotas
         assert (limits.block_token_age_s, limits.page_token_age_s, limits.node_cache_bytes) == (77, 88, 99)
-        assert (quotas.pending_snapshots_max, quotas.snapshots_max) == (1, 5)
+        assert (quotas.pending_snapshots_max, quotas.snapshots_max, quotas.snapshot_copies_max) == (1, 5, 7)
         assert ask(service, made).status == 201
         assert b"concurrent pending" in ask(service, made).body
 

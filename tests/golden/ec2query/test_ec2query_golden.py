@@ -26,6 +26,19 @@ REQUESTS: Mapping[str, tuple[str, ec2.Ec2Request]] = {
         ),
     ),
     "delete-snapshot": ("DeleteSnapshot", ec2.DeleteSnapshotRequest(snapshot_id=SNAPSHOT, dry_run=True)),
+    "copy-snapshot": (
+        "CopySnapshot",
+        ec2.CopySnapshotRequest(
+            source_region="us-east-1",
+            source_snapshot_id=SNAPSHOT,
+            description="d & e",
+            destination_region="us-east-1",
+            encrypted=True,
+            kms_key_id="alias/disks",
+            presigned_url="https://ec2.us-east-1.amazonaws.com/?Action=CopySnapshot",
+            tag_specifications=(ec2.TagSpecification(resource_type="snapshot", tags=(Tag("k", "a b"),)),),
+        ),
+    ),
     "create-tags": (
         "CreateTags",
         ec2.CreateTagsRequest(resources=(SNAPSHOT,), tags=(Tag("k", ""), Tag("névé", "a b"))),
@@ -86,6 +99,10 @@ REQUESTS: Mapping[str, tuple[str, ec2.Ec2Request]] = {
 }
 STARTED_MS = 1_790_337_440_000
 RESPONSES: Mapping[str, tuple[str, ec2.Ec2Response]] = {
+    "copy-snapshot": (
+        "CopySnapshot",
+        ec2.CopySnapshotResponse(tags=(Tag("k", "a b"),), snapshot_id="snap-0123456789abcdef1"),
+    ),
     "describe-snapshots": (
         "DescribeSnapshots",
         ec2.DescribeSnapshotsResponse(
