@@ -13,6 +13,7 @@ operations know how a record reads.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from neve.errors import Ec2Error
@@ -58,6 +59,16 @@ class Texts(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class WantedTag:
+    """A tag that every record which is wanted has."""
+
+    key: str | None = None
+    """None: that is not known of any."""
+    value: str | None = None
+    """None: it may have any."""
+
+
 class Filters:
     """The filters of one request, ready to be tried. Immutable; safe from any thread."""
 
@@ -99,18 +110,21 @@ class Filters:
                 allowed = alternatives.exact if allowed is None else allowed & alternatives.exact
         return allowed
 
-    def tag_key(self) -> str | None:
-        """Return a tag key that whatever passes has a tag with, or None if that is not known without looking.
+    def tag(self) -> WantedTag:
+        """Return what is known of a tag that whatever passes has, so that an index can find those that have it.
 
-        An index finds those that have it. Of several keys it is that of the first filter.
+        Of several tags it is one whose value is known too, if there is one.
         """
+        found = WantedTag()
         for name, alternatives in self._filters:
+            only = alternatives.only()
             if name.startswith(_TAG_PREFIX):
-                return name.removeprefix(_TAG_PREFIX)
-            if name == _TAG_KEY and not alternatives.wildcards and len(alternatives.exact) == 1:
-                (only,) = alternatives.exact
-                return only
-        return None
+                found = WantedTag(name.removeprefix(_TAG_PREFIX), only)
+            elif name == _TAG_KEY and only is not None:
+                found = WantedTag(only)
+            if found.value is not None:
+                return found
+        return found
 
 
 def _check_name(name: str, known: frozenset[str]) -> None:
@@ -136,6 +150,10 @@ class _Alternatives:
         patterns = [_parsed(value) for value in values]
         self.exact = frozenset("".join(map(str, tokens)) for tokens in patterns if _is_literal(tokens))
         self.wildcards = [_Wildcard(tokens) for tokens in patterns if not _is_literal(tokens)]
+
+    def only(self) -> str | None:
+        """Return the one text that matches, None if there may be others."""
+        return next(iter(self.exact)) if len(self.exact) == 1 and not self.wildcards else None
 
     def match(self, text: str) -> bool:
         return text in self.exact or any(wildcard.match(text) for wildcard in self.wildcards)

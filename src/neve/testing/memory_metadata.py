@@ -286,7 +286,13 @@ class MemoryMetadataStore:
             return self._find(account_id, snapshot_id)
 
     def snapshots(
-        self, account_id: AccountId, *, after: SnapshotKey | None, limit: int, tag_key: str | None = None
+        self,
+        account_id: AccountId,
+        *,
+        after: SnapshotKey | None,
+        limit: int,
+        tag_key: str | None = None,
+        tag_value: str | None = None,
     ) -> Sequence[Snapshot]:
         with self._alone():
             there = [
@@ -294,7 +300,7 @@ class MemoryMetadataStore:
                 for each in self._of_account(account_id)
                 if each.state not in {State.RECYCLED, State.DELETED}
                 and (after is None or each.key > after)
-                and (tag_key is None or tag_key in each.tags)
+                and _is_tagged(each, tag_key, tag_value)
             ]
             return there[:limit]
 
@@ -415,12 +421,18 @@ class MemoryMetadataStore:
         raise SnapshotNotFound(snapshot_id)
 
     def visible_snapshots(
-        self, account_id: AccountId, *, after: SnapshotKey | None, limit: int, tag_key: str | None = None
+        self,
+        account_id: AccountId,
+        *,
+        after: SnapshotKey | None,
+        limit: int,
+        tag_key: str | None = None,
+        tag_value: str | None = None,
     ) -> Sequence[VisibleSnapshot]:
         with self._alone():
             later = [each for each in self._snapshots.values() if after is None or each.key > after]
             seen = self._sharing.seen_by(account_id, later)
-            return [each for each in seen if tag_key is None or tag_key in each.snapshot.tags][:limit]
+            return [each for each in seen if _is_tagged(each.snapshot, tag_key, tag_value)][:limit]
 
     def modify_permissions(
         self,
@@ -605,6 +617,10 @@ class MemoryMetadataStore:
         """Be open again, with all that was there: what a restart is to a durable store."""
         with self._lock:
             self._closed = False
+
+
+def _is_tagged(snapshot: Snapshot, tag_key: str | None, tag_value: str | None) -> bool:
+    return tag_key is None or (tag_key in snapshot.tags and tag_value in {None, snapshot.tags[tag_key]})
 
 
 def _in_order(tags: Mapping[str, str]) -> dict[str, str]:

@@ -158,6 +158,28 @@ class TagKeyContract:
         assert scene.store.snapshots(ACCOUNT, after=None, limit=10, tag_key="k") == [scene.look(snapshot)]
         assert scene.store.snapshots(OTHER_ACCOUNT, after=None, limit=10, tag_key="k") == []
 
+    def test_a_value_finds_those_whose_tag_has_it(self, scene: Scene) -> None:
+        own = [scene.start(tags={"k": value, "other": "1"}) for value in ("1", "2", "1", "", "12", "1")]
+        guest = foreign(scene)
+        share(scene, guest, ACCOUNT)
+        put(scene, OTHER_ACCOUNT, guest, k="1")
+        for value, found in (("1", [0, 2, 5]), ("2", [1]), ("", [3]), ("nobody's", [])):
+            wanted = [own[number].snapshot_id for number in found]
+            after = None
+            for snapshot_id in wanted:
+                tag = {"tag_key": "k", "tag_value": value}
+                (mine,) = scene.store.snapshots(ACCOUNT, after=after, limit=1, **tag)
+                (seen,) = scene.store.visible_snapshots(ACCOUNT, after=after, limit=1, **tag)
+                assert mine.snapshot_id == seen.snapshot.snapshot_id == snapshot_id
+                after = mine.key
+            assert scene.store.snapshots(ACCOUNT, after=after, limit=1, tag_key="k", tag_value=value) == []
+        put(scene, ACCOUNT, guest, k="2")
+        for value, count in (("1", 3), ("2", 2)):
+            visible = scene.store.visible_snapshots(
+                ACCOUNT, after=None, limit=10, tag_key="k", tag_value=value
+            )
+            assert len(visible) == count
+
     def test_other_accounts_tags_find_nothing(self, scene: Scene) -> None:
         snapshot = scene.start(tags={"owner": ""})
         share(scene, snapshot, OTHER_ACCOUNT)

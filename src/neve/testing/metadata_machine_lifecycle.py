@@ -3,7 +3,7 @@
 A machine of its own, so that either searches densely: this one has every rule of the other beside its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -277,11 +277,12 @@ class LifecycleMachine(MetadataMachine):
     @invariant()
     def both_find_the_same_by_tag(self) -> None:
         for account_id in (*ACCOUNTS, STRANGER):
-            self._compare_tagged(account_id, "a")
+            for tag_value in (None, "1"):
+                self._compare_tagged(account_id, {"tag_key": "a", "tag_value": tag_value})
 
-    def _compare_tagged(self, account_id: AccountId, tag_key: str) -> None:
-        self.both(lambda side: side.store.snapshots(account_id, after=None, limit=100, tag_key=tag_key))
-        self.both(lambda side: side.store.visible_snapshots(account_id, after=None, limit=2, tag_key=tag_key))
+    def _compare_tagged(self, account_id: AccountId, tag: Mapping[str, str | None]) -> None:
+        self.both(lambda side: side.store.snapshots(account_id, after=None, limit=100, **tag))
+        self.both(lambda side: side.store.visible_snapshots(account_id, after=None, limit=2, **tag))
 
     @invariant()
     def both_say_the_same_of_each_copy(self) -> None:

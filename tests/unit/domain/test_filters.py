@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from neve.domain.filters import SNAPSHOT_FILTERS, TAG_FILTERS, Filters
+from neve.domain.filters import SNAPSHOT_FILTERS, TAG_FILTERS, Filters, WantedTag
 from neve.errors import Ec2Error
 from neve.limits import STANDARD
 
@@ -160,30 +160,33 @@ def test_texts_a_record_must_have_are_known_only_without_wildcards() -> None:
 
 
 @given(request_filters=REQUESTS, record=RECORDS, tags=TAGS)
-def test_a_tag_key_that_a_record_must_have_is_one_that_it_has(
+def test_a_tag_that_a_record_must_have_is_one_that_it_has(
     request_filters: list[tuple[str, list[str]]], record: dict[str, str], tags: dict[str, str]
 ) -> None:
     filters = Filters(request_filters, SNAPSHOT_FILTERS, STANDARD)
-    tag_key = filters.tag_key()
-    if tag_key is not None and filters.hold(record, tags):
-        assert tag_key in tags
+    tag = filters.tag()
+    if tag.key is not None and filters.hold(record, tags):
+        assert tag.value in {None, tags[tag.key]}
 
 
 @pytest.mark.parametrize(
-    ("request_filters", "tag_key"),
+    ("request_filters", "tag"),
     [
-        ([("tag:a b", ["x*", "y"])], "a b"),
-        ([("status", ["x"]), ("tag:b", ["*"]), ("tag:a", ["1"])], "b"),
-        ([("tag-key", ["a"])], "a"),
-        ([("tag-key", [r"\*"])], "*"),
-        ([("tag-key", ["a", "a"])], "a"),
-        ([("tag-key", ["a", "b"])], None),
-        ([("tag-key", ["a*"])], None),
-        ([("status", ["x"])], None),
-        ([], None),
+        ([("tag:a b", ["x*", "y"])], WantedTag("a b")),
+        ([("tag:a b", ["x", "y"])], WantedTag("a b")),
+        ([("tag:a b", ["x"])], WantedTag("a b", "x")),
+        ([("tag:a", [""])], WantedTag("a", "")),
+        ([("status", ["x"]), ("tag:b", ["*"]), ("tag:a", ["1"]), ("tag:c", ["*"])], WantedTag("a", "1")),
+        ([("tag-key", ["a"])], WantedTag("a")),
+        ([("tag-key", [r"\*"])], WantedTag("*")),
+        ([("tag-key", ["a", "a"]), ("tag:b", ["1"])], WantedTag("b", "1")),
+        ([("tag-key", ["a", "b"])], WantedTag()),
+        ([("tag-key", ["a*"])], WantedTag()),
+        ([("status", ["x"])], WantedTag()),
+        ([], WantedTag()),
     ],
 )
-def test_a_tag_key_that_a_record_must_have_is_known_where_filters_name_it(
-    request_filters: list[tuple[str, list[str]]], tag_key: str | None
+def test_a_tag_that_a_record_must_have_is_known_where_filters_name_it(
+    request_filters: list[tuple[str, list[str]]], tag: WantedTag
 ) -> None:
-    assert Filters(request_filters, SNAPSHOT_FILTERS, STANDARD).tag_key() == tag_key
+    assert Filters(request_filters, SNAPSHOT_FILTERS, STANDARD).tag() == tag

@@ -51,9 +51,7 @@ def describe_snapshots(
         after = None
         if request.next_token is not None:
             after = pages.read_page_token(ctx, request.next_token, _OPERATION, subject)
-        snapshots = selection.look_through(
-            after=after, only=filters.only("snapshot-id"), tag_key=filters.tag_key()
-        )
+        snapshots = selection.look_through(after=after, only=filters.only("snapshot-id"), tag=filters.tag())
     refusals.end_dry_run(dry_run=request.dry_run)
 
     found = _passing(ctx, snapshots, filters)

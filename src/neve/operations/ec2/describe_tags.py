@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from neve.domain.filters import TAG_FILTERS, Filters
+from neve.domain.filters import TAG_FILTERS, Filters, WantedTag
 from neve.domain.snapshots import Snapshot, SnapshotKey
 from neve.messages.ec2 import DescribeTagsRequest, DescribeTagsResponse, TagDescription
 from neve.operations.context import Caller, Context
@@ -52,9 +52,7 @@ def _passing(
     # The snapshot that the page before ended in is looked at again: it may have more tags.
     after = None if last is None else SnapshotKey(last[0] - 1)
     visible = Selection(ctx, caller, owners=(), restorers=())
-    for snapshot in visible.look_through(
-        after=after, only=filters.only("resource-id"), tag_key=_tag_key(filters)
-    ):
+    for snapshot in visible.look_through(after=after, only=filters.only("resource-id"), tag=_wanted(filters)):
         for tag in _tags(snapshot):
             if last is not None and (snapshot.key, tag.key) <= last:
                 continue
@@ -68,10 +66,14 @@ def _passing(
                 yield snapshot.key, tag
 
 
-def _tag_key(filters: Filters) -> str | None:
-    """Return the one key that tags which pass have, if that is known without looking."""
-    keys = filters.only("key")
-    return next(iter(keys)) if keys is not None and len(keys) == 1 else filters.tag_key()
+def _wanted(filters: Filters) -> WantedTag:
+    """Return what is known of the tags that pass without looking at them."""
+    key, value = (_one_of(filters.only(name)) for name in ("key", "value"))
+    return filters.tag() if key is None else WantedTag(key, value)
+
+
+def _one_of(texts: frozenset[str] | None) -> str | None:
+    return next(iter(texts)) if texts is not None and len(texts) == 1 else None
 
 
 def _tags(snapshot: Snapshot) -> Iterator[TagDescription]:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TypeVar
 
+from neve.domain.filters import WantedTag
 from neve.domain.identities import AccountId, SnapshotId
 from neve.domain.snapshots import Snapshot, SnapshotKey, observed
 from neve.domain.tokens import SALT_BYTES, Stamp, TokenInvalid
@@ -126,19 +127,21 @@ def look_through(
     *,
     after: SnapshotKey | None,
     only: frozenset[str] | None,
-    tag_key: str | None,
+    tag: WantedTag,
 ) -> Iterator[Snapshot]:
     """Yield the account's own snapshots above `after`, ascending by key, as they are seen now.
 
     `only` are the ids that can be wanted, or None if any can: a handful is looked up one by one instead of
-    searched for among all the others. Else only those with the tag key are looked at, if there is one that all
+    searched for among all the others. Otherwise only those with the tag are looked at, if there is one that all
     that are wanted have. At most one slice of records is in memory.
     """
     now_ms = ctx.clock.now_ms()
     metadata = ctx.metadata
     records = (
         slices(
-            lambda last, limit: metadata.snapshots(account_id, after=last, limit=limit, tag_key=tag_key),
+            lambda last, limit: metadata.snapshots(
+                account_id, after=last, limit=limit, tag_key=tag.key, tag_value=tag.value
+            ),
             _key,
             after,
         )

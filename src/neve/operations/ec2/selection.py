@@ -11,6 +11,7 @@ Without either, everything the caller may see is wanted: own, shared and public 
 from collections.abc import Iterator
 from typing import Final
 
+from neve.domain.filters import WantedTag
 from neve.domain.identities import ACCOUNT_ID_PATTERN, SnapshotId
 from neve.domain.snapshots import Snapshot, SnapshotKey, observed
 from neve.errors import Ec2Error, SnapshotNotFound
@@ -67,25 +68,23 @@ class Selection:
             return frozenset()
 
     def look_through(
-        self, *, after: SnapshotKey | None, only: frozenset[str] | None, tag_key: str | None
+        self, *, after: SnapshotKey | None, only: frozenset[str] | None, tag: WantedTag
     ) -> Iterator[Snapshot]:
         """Yield the snapshots asked for above `after`, ascending by key, as they are seen now.
 
-        `only` and `tag_key` are as in `pages.look_through`. At most one slice of records is in memory.
+        `only` and `tag` are as in `pages.look_through`. At most one slice of records is in memory.
         """
         if self._owners == {self._account_id} and not self._restorers:
             # Nobody's public snapshots are in the way of who asks for their own.
-            yield from pages.look_through(
-                self._ctx, self._account_id, after=after, only=only, tag_key=tag_key
-            )
+            yield from pages.look_through(self._ctx, self._account_id, after=after, only=only, tag=tag)
         elif self._owners != {_AMAZON}:
             now_ms = self._ctx.clock.now_ms()
-            for visible in self._visible(after, only, tag_key):
+            for visible in self._visible(after, only, tag):
                 if self.holds(visible):
                     yield observed(visible.snapshot, now_ms)
 
     def _visible(
-        self, after: SnapshotKey | None, only: frozenset[str] | None, tag_key: str | None
+        self, after: SnapshotKey | None, only: frozenset[str] | None, tag: WantedTag
     ) -> Iterator[VisibleSnapshot]:
         account_id, metadata = self._account_id, self._ctx.metadata
         sight = Sight(self._ctx, account_id)
@@ -94,7 +93,7 @@ class Selection:
         return sight.of(
             pages.slices(
                 lambda last, limit: metadata.visible_snapshots(
-                    account_id, after=last, limit=limit, tag_key=tag_key
+                    account_id, after=last, limit=limit, tag_key=tag.key, tag_value=tag.value
                 ),
                 lambda visible: visible.snapshot.key,
                 after,

@@ -340,12 +340,18 @@ class MetadataStore(Protocol):
         ...
 
     def snapshots(
-        self, account_id: AccountId, *, after: SnapshotKey | None, limit: int, tag_key: str | None = None
+        self,
+        account_id: AccountId,
+        *,
+        after: SnapshotKey | None,
+        limit: int,
+        tag_key: str | None = None,
+        tag_value: str | None = None,
     ) -> Sequence[Snapshot]:
         """Return up to `limit` of the account's snapshots with their tags, deleted and recycled ones left out.
 
         Ascending by key, the first one above `after`. A page shorter than `limit` is the last. Given a tag key, only
-        those that have a tag with it, without looking at the others.
+        those that have a tag with it, and given a value too, with this value, without looking at the others.
         """
         ...
 
@@ -424,12 +430,19 @@ class MetadataStore(Protocol):
         ...
 
     def visible_snapshots(
-        self, account_id: AccountId, *, after: SnapshotKey | None, limit: int, tag_key: str | None = None
+        self,
+        account_id: AccountId,
+        *,
+        after: SnapshotKey | None,
+        limit: int,
+        tag_key: str | None = None,
+        tag_value: str | None = None,
     ) -> Sequence[VisibleSnapshot]:
         """Return up to `limit` snapshots as `visible_snapshot` shows them.
 
         Ascending by key, the first one above `after`. A page shorter than `limit` is the last. Given a tag key, only
-        those that the account itself gave a tag with it, without looking at the others.
+        those that the account itself gave a tag with it, and given a value too, with this value, without looking at
+        the others.
         """
         ...
 

@@ -97,9 +97,12 @@ CREATE TABLE guest_tag (
     PRIMARY KEY (snapshot_key, account_id, tag_key)
 ) {clustered_table}
 """
-# Tag filters: which snapshots have a tag, in the order of pages, without looking at those that do not.
-TAG_BY_KEY = "CREATE INDEX tag_by_key ON tag (tag_key, snapshot_key)"
-GUEST_TAG_BY_KEY = "CREATE INDEX guest_tag_by_key ON guest_tag (account_id, tag_key, snapshot_key)"
+# Tag filters: which snapshots have a tag, in the order of pages, without looking at those that do not. The value comes
+# last: one is looked for among those of its key in the index alone, and every key and value has the order of pages.
+TAG_BY_KEY = "CREATE INDEX tag_by_key ON tag (tag_key, snapshot_key, tag_value)"
+GUEST_TAG_BY_KEY = """
+CREATE INDEX guest_tag_by_key ON guest_tag (account_id, tag_key, snapshot_key, tag_value)
+"""
 
 # What public sharing is allowed (contract 9.10).
 SETTINGS_PUBLIC_ACCESS = (

@@ -200,10 +200,18 @@ class SqliteMetadataStore:
             return snapshots.snapshot(session, account_id, snapshot_id)
 
     def snapshots(
-        self, account_id: AccountId, *, after: SnapshotKey | None, limit: int, tag_key: str | None = None
+        self,
+        account_id: AccountId,
+        *,
+        after: SnapshotKey | None,
+        limit: int,
+        tag_key: str | None = None,
+        tag_value: str | None = None,
     ) -> Sequence[Snapshot]:
         with self._database.reading() as session:
-            return snapshots.snapshots(session, account_id, after=after, limit=limit, tag_key=tag_key)
+            return snapshots.snapshots(
+                session, account_id, after=after, limit=limit, tag_key=tag_key, tag_value=tag_value
+            )
 
     def accept_completion(
         self, account_id: AccountId, snapshot_id: SnapshotId, claim: CompletionClaim, *, now_ms: int
@@ -246,10 +254,18 @@ class SqliteMetadataStore:
             return sharing.visible_snapshot(session, account_id, snapshot_id)
 
     def visible_snapshots(
-        self, account_id: AccountId, *, after: SnapshotKey | None, limit: int, tag_key: str | None = None
+        self,
+        account_id: AccountId,
+        *,
+        after: SnapshotKey | None,
+        limit: int,
+        tag_key: str | None = None,
+        tag_value: str | None = None,
     ) -> Sequence[VisibleSnapshot]:
         with self._database.reading() as session:
-            return sharing.visible_snapshots(session, account_id, after=after, limit=limit, tag_key=tag_key)
+            return sharing.visible_snapshots(
+                session, account_id, after=after, limit=limit, tag_key=tag_key, tag_value=tag_value
+            )
 
     def modify_permissions(
         self,

@@ -84,7 +84,7 @@ SNAPSHOTS_TAGGED = f"""
 {_SNAPSHOT} WHERE snapshot_key IN (
     SELECT tag.snapshot_key FROM tag CROSS JOIN snapshot
     WHERE snapshot.snapshot_key = tag.snapshot_key AND tag_key = ? AND tag.snapshot_key > ?
-      AND account_id = ? AND state <> 'deleted' AND recycled = 0
+      AND tag_value = coalesce(?, tag_value) AND account_id = ? AND state <> 'deleted' AND recycled = 0
     ORDER BY tag.snapshot_key LIMIT ?
 ) ORDER BY snapshot_key
 """  # noqa: S608 - one statement of ours inside another
@@ -205,9 +205,9 @@ VISIBLE_SNAPSHOTS_TAGGED = f"""
 SELECT found.*, {_HOW_SHARED} FROM ({_SNAPSHOT} WHERE snapshot_key IN (
     SELECT tag.snapshot_key FROM tag CROSS JOIN snapshot
     WHERE snapshot.snapshot_key = tag.snapshot_key AND tag_key = ? AND tag.snapshot_key > ?
-      AND account_id = ? AND state <> 'deleted' AND recycled = 0
+      AND tag_value = coalesce(?, tag_value) AND account_id = ? AND state <> 'deleted' AND recycled = 0
     UNION SELECT snapshot_key FROM guest_tag
-    WHERE account_id = ? AND tag_key = ? AND snapshot_key > ? AND NOT EXISTS (
+    WHERE account_id = ? AND tag_key = ? AND snapshot_key > ? AND tag_value = coalesce(?, tag_value) AND NOT EXISTS (
         SELECT 1 FROM snapshot_bin WHERE snapshot_bin.snapshot_key = guest_tag.snapshot_key
     )
     ORDER BY snapshot_key LIMIT ?

@@ -29,23 +29,29 @@ def visible_snapshot(session: Session, account_id: AccountId, snapshot_id: Snaps
 
 
 def visible_snapshots(
-    session: Session, account_id: AccountId, *, after: SnapshotKey | None, limit: int, tag_key: str | None
+    session: Session,
+    account_id: AccountId,
+    *,
+    after: SnapshotKey | None,
+    limit: int,
+    tag_key: str | None,
+    tag_value: str | None,
 ) -> Sequence[VisibleSnapshot]:
     first = BEFORE_THE_FIRST if after is None else after
     if tag_key is None:
         values = (account_id, account_id, first, account_id, first, first, limit)
         rows = session.rows(statements.VISIBLE_SNAPSHOTS, values)
     else:
-        tagged = (account_id, tag_key, first, account_id, account_id, tag_key, first, limit)
-        rows = session.rows(statements.VISIBLE_SNAPSHOTS_TAGGED, tagged)
+        own_tag, guest_tag = (tag_key, first, tag_value, account_id), (account_id, tag_key, first, tag_value)
+        rows = session.rows(statements.VISIBLE_SNAPSHOTS_TAGGED, (account_id, *own_tag, *guest_tag, limit))
     tags: dict[int, dict[str, str]] = {row[0]: {} for row in rows}
     own = [(row[0],) for row in rows if row[_ACCOUNT_ID] == account_id]
     foreign = [(row[0], account_id) for row in rows if row[_ACCOUNT_ID] != account_id]
-    for key, own_key, tag_value in [
+    for key, own_key, own_value in [
         *session.rows_of_each(statements.TAGS, own),
         *session.rows_of_each(statements.GUEST_TAGS, foreign),
     ]:
-        tags[key][own_key] = tag_value
+        tags[key][own_key] = own_value
     return [_visible_from(row, tags[row[0]]) for row in rows]
 
 

@@ -81,13 +81,19 @@ def snapshot(session: Session, account_id: AccountId, snapshot_id: SnapshotId) -
 
 
 def snapshots(
-    session: Session, account_id: AccountId, *, after: SnapshotKey | None, limit: int, tag_key: str | None
+    session: Session,
+    account_id: AccountId,
+    *,
+    after: SnapshotKey | None,
+    limit: int,
+    tag_key: str | None,
+    tag_value: str | None,
 ) -> Sequence[Snapshot]:
     first = BEFORE_THE_FIRST if after is None else after
     if tag_key is None:
         rows = session.rows(statements.SNAPSHOTS_OF_ACCOUNT, (account_id, first, limit))
     else:
-        rows = session.rows(statements.SNAPSHOTS_TAGGED, (tag_key, first, account_id, limit))
+        rows = session.rows(statements.SNAPSHOTS_TAGGED, (tag_key, first, tag_value, account_id, limit))
     return with_tags(session, rows)
 
 
