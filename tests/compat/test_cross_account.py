@@ -59,6 +59,8 @@ class Names:
     alias_name: str
     grant_id: str
     rule_id: str
+    recycled: str
+    """A snapshot in the recycle bin."""
     ciphertext: bytes
     own_snapshot: str
     """The intruder's own, completed."""
@@ -70,6 +72,7 @@ class Names:
         for name in (
             self.snapshot,
             self.pending,
+            self.recycled,
             self.alias_name,
             self.key_arn,
             self.key_id,
@@ -181,6 +184,14 @@ def alias(names: Names) -> str:
 
 def rule(names: Names) -> str:
     return names.rule_id
+
+
+def rule_arn(names: Names) -> str:
+    return f"arn:aws:rbin:us-east-1:{names.account_id}:rule/{names.rule_id}"
+
+
+def recycled(names: Names) -> str:
+    return names.recycled
 
 
 def copied(person: Person, names: Names) -> Any:
@@ -303,14 +314,22 @@ FOREIGN: Mapping[str, list[Row]] = {
             "lock_snapshot", SnapshotId=snapshot, LockMode=a("governance"), LockDuration=a(1), DryRun=a(True)
         ),
     ],
-    "UnlockSnapshot": [ec2("unlock_snapshot", SnapshotId=snapshot)],
+    "UnlockSnapshot": [
+        ec2("unlock_snapshot", SnapshotId=snapshot),
+        ec2("unlock_snapshot", SnapshotId=pending),  # this one is locked
+        ec2("unlock_snapshot", SnapshotId=pending, DryRun=a(True)),
+    ],
     "DescribeLockedSnapshots": [
-        ec2("describe_locked_snapshots", "", SnapshotIds=lambda names: [names.snapshot])
+        ec2("describe_locked_snapshots", SnapshotIds=lambda names: [names.pending, names.snapshot])
     ],
     "ListSnapshotsInRecycleBin": [
-        ec2("list_snapshots_in_recycle_bin", "", SnapshotIds=lambda names: [names.snapshot])
+        ec2("list_snapshots_in_recycle_bin", SnapshotIds=lambda names: [names.recycled])
     ],
-    "RestoreSnapshotFromRecycleBin": [ec2("restore_snapshot_from_recycle_bin", "400 ", SnapshotId=snapshot)],
+    "RestoreSnapshotFromRecycleBin": [
+        ec2("restore_snapshot_from_recycle_bin", SnapshotId=snapshot),
+        ec2("restore_snapshot_from_recycle_bin", SnapshotId=recycled),
+        ec2("restore_snapshot_from_recycle_bin", SnapshotId=recycled, DryRun=a(True)),
+    ],
     "GetRule": [rbin("get_rule", Identifier=rule)],
     "UpdateRule": [rbin("update_rule", Identifier=rule, Description=a("mine"))],
     "DeleteRule": [rbin("delete_rule", Identifier=rule)],
@@ -323,12 +342,7 @@ FOREIGN: Mapping[str, list[Row]] = {
         )
     ],
     "UnlockRule": [rbin("unlock_rule", "400 ", Identifier=rule)],
-    "ListTagsForResource": [
-        rbin(
-            "list_tags_for_resource",
-            ResourceArn=lambda names: f"arn:aws:rbin:us-east-1:{names.account_id}:rule/{names.rule_id}",
-        )
-    ],
+    "ListTagsForResource": [rbin("list_tags_for_resource", ResourceArn=rule_arn)],
     "DescribeKey": [kms("describe_key", KeyId=key), kms("describe_key", KeyId=alias)],
     "UpdateKeyDescription": [kms("update_key_description", KeyId=key, Description=a("mine"))],
     "EnableKey": [kms("enable_key", KeyId=key)],
@@ -408,8 +422,14 @@ FOREIGN: Mapping[str, list[Row]] = {
         kms("re_encrypt", CiphertextBlob=own_ciphertext, DestinationKeyId=key),
         kms("re_encrypt", CiphertextBlob=own_ciphertext, DestinationKeyId=alias),
     ],
-    "TagResource": [kms("tag_resource", KeyId=key, Tags=a(KMS_TAGS))],
-    "UntagResource": [kms("untag_resource", KeyId=key, TagKeys=a(["owner"]))],
+    "TagResource": [
+        kms("tag_resource", KeyId=key, Tags=a(KMS_TAGS)),
+        rbin("tag_resource", ResourceArn=rule_arn, Tags=a(TAGS)),
+    ],
+    "UntagResource": [
+        kms("untag_resource", KeyId=key, TagKeys=a(["owner"])),
+        rbin("untag_resource", ResourceArn=rule_arn, TagKeys=a(["owner"])),
+    ],
     "ListResourceTags": [kms("list_resource_tags", KeyId=key)],
     "AssumeRole": [
         sts(
@@ -486,11 +506,15 @@ class Victim:
             rule_id=person.client("rbin").create_rule(
                 ResourceType="EBS_SNAPSHOT", RetentionPeriod=DAYS, ResourceTags=[GONE]
             )["Identifier"],
+            recycled=completed(person, Tags=[{"Key": "gone", "Value": "yes"}]),
             ciphertext=kms.encrypt(KeyId=self.key_arn, Plaintext=b"secret")["CiphertextBlob"],
             own_snapshot=own.snapshot,
             own_key=own.key_arn,
             own_ciphertext=own.ciphertext,
         )
+        ec2 = person.client("ec2")
+        ec2.delete_snapshot(SnapshotId=self.foreign.recycled)
+        ec2.lock_snapshot(SnapshotId=self.foreign.pending, LockMode="governance", LockDuration=1)
         self.before = self.photo()
         sealed = self.foreign.ciphertext
         self.absent = replace(
@@ -504,6 +528,7 @@ class Victim:
             alias_name="alias/nobodys",
             grant_id=ABSENT_GRANT,
             rule_id=ABSENT_RULE,
+            recycled=ABSENT_SNAPSHOT,
             ciphertext=sealed[:1] + UUID(ABSENT_KEY).bytes + sealed[17:],
         )
 
@@ -519,6 +544,7 @@ class Victim:
             ec2.get_ebs_default_kms_key_id(),
             ec2.get_snapshot_block_public_access_state(),
             ec2.describe_locked_snapshots(),
+            ec2.list_snapshots_in_recycle_bin(),
             self.person.client("rbin").list_rules(ResourceType="EBS_SNAPSHOT"),
             kms.list_keys(),
             kms.list_aliases(),
@@ -542,6 +568,7 @@ class Victim:
             found.account_id,
             found.snapshot,
             found.pending,
+            found.recycled,
             found.key_id,
             found.grant_id,
             found.rule_id,
