@@ -47,8 +47,7 @@ def copy_snapshot(ctx: Context, caller: Caller, request: CopySnapshotRequest) ->
     _check_description(ctx.limits, request.description)
     _check_key(ctx, request)
     tags = _checked_tags(ctx.limits, request.tag_specifications)
-    if request.dry_run:
-        _check_room(ctx, caller)
+    _check_room(ctx, caller)
     refusals.end_dry_run(dry_run=request.dry_run)
     snapshot_id = snapshot_id_from(ctx.entropy.take(_ID_ENTROPY_BYTES))
     decision = decide(
@@ -171,7 +170,10 @@ def _checked_tags(limits: Limits, specifications: Sequence[TagSpecification]) ->
 
 
 def _check_room(ctx: Context, caller: Caller) -> None:
-    """Return if there is room for another copy. The records decide again when there is one to be written."""
+    """Return if there is room for another copy: no key is asked, or made, for what there is no room for.
+
+    The records decide again when there is one to be written.
+    """
     copies_max = ctx.quotas.snapshot_copies_max
     if copies_max and _under_way(ctx, caller) >= copies_max:
         raise _too_many_copies(copies_max)

@@ -26,6 +26,7 @@ from neve.messages.ebs import CompleteSnapshotRequest, Tag
 from neve.messages.ec2 import TagSpecification
 from neve.operations.context import Caller, Quotas
 from neve.operations.ebs.complete_snapshot import complete_snapshot
+from neve.operations.ec2 import copy_snapshot
 from neve.stores.keys.contract import KeyDescription
 from neve.testing.memory_keys import MemoryKeys
 from neve.testing.world import ACCOUNT, OTHER_ACCOUNT, REGION, World
@@ -274,6 +275,28 @@ def test_REPORT_an_account_has_so_many_copies_under_way_and_no_more(
     assert refusal(lambda: ask(world, source_id, dry_run=dry_run)) == TOO_MANY
     world.copy_all()
     ask(world, source_id)
+
+
+def test_no_key_is_made_for_what_there_is_no_room_for(make_world: Callable[..., World]) -> None:
+    keys = MemoryKeys()
+    world = make_world(keys=keys, quotas=Quotas(snapshot_copies_max=1))
+    source_id = source(world, BLOCKS)
+    ask(world, source_id)
+    keys.calls.clear()
+    assert refusal(lambda: ask(world, source_id, encrypted=True))[0] == "ResourceLimitExceeded"
+    assert not keys.calls
+
+
+def test_two_that_are_asked_for_at_once_do_not_share_the_last_place(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There was room when it was looked for, and is none when it is taken."""
+    world = make_world(quotas=Quotas(snapshot_copies_max=1))
+    source_id = source(world, BLOCKS)
+    ask(world, source_id)
+    monkeypatch.setattr(copy_snapshot, "_check_room", lambda *_: None)
+    assert refusal(lambda: ask(world, source_id))[0] == "ResourceLimitExceeded"
+    assert len(world.metadata.lifecycle.copies(after=None, limit=9)) == 1
 
 
 def test_DOC_the_limit_is_twenty() -> None:
