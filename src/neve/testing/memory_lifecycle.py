@@ -190,6 +190,8 @@ class MemoryLifecycleRecords:
         with self._alone():
             self._demand_account(account_id)
             rule = change(self._rules_of(account_id))
+            if rule.account_id != account_id:
+                raise InvariantError("an account changes its own rules")
             self._rules[account_id, rule.rule_id] = rule
             return rule
 

@@ -339,6 +339,11 @@ class RetentionRulesContract:
             with pytest.raises(RuleNotFound):
                 scene.store.lifecycle.remove_rule(ACCOUNT, rule_id)
 
+    def test_a_rule_of_another_account_is_a_bug(self, scene: Scene) -> None:
+        with pytest.raises(InvariantError):
+            scene.store.lifecycle.change_rules(ACCOUNT, lambda _: rule_of(account_id=OTHER_ACCOUNT))
+        assert scene.store.lifecycle.rules(ACCOUNT) == scene.store.lifecycle.rules(OTHER_ACCOUNT) == []
+
     def test_a_rule_of_no_account_is_a_bug(self, scene: Scene) -> None:
         with pytest.raises(InvariantError):
             put_rule(scene, rule_of(account_id=NOBODY))

@@ -1,7 +1,10 @@
 """What every metadata store promises about locks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -127,6 +130,23 @@ class LocksContract:
         assert locked(scene) == []
         with pytest.raises(SnapshotNotFound):
             scene.store.lifecycle.lock(ACCOUNT, snapshot.snapshot_id)
+
+    def test_of_a_lock_and_a_deletion_at_once_one_comes_too_late(self, scene: Scene) -> None:
+        def attempt(together: Barrier, act: Callable[[], object]) -> bool:
+            together.wait()
+            try:
+                act()
+            except (SnapshotLocked, SnapshotNotFound):
+                return False
+            return True
+
+        for _ in range(20):
+            snapshot, together = scene.complete(scene.start()), Barrier(2)
+            with ThreadPoolExecutor(2) as threads:
+                locking = threads.submit(attempt, together, partial(put_lock, scene, snapshot, lock_of()))
+                deleting = threads.submit(attempt, together, partial(scene.delete, snapshot))
+            assert locking.result() is not deleting.result()
+            assert (snapshot.snapshot_id in locked(scene)) is locking.result()
 
     def test_a_compliance_lock_forbids_deletion_while_it_cools_off_too(self, scene: Scene) -> None:
         snapshot = scene.complete(scene.start())

@@ -10,7 +10,7 @@ from neve.domain.identities import AccountId, SnapshotId
 from neve.domain.locks import DAY_MS
 from neve.domain.retention import ResourceTag, RetentionRule, retention_days
 from neve.domain.snapshots import Snapshot, SnapshotKey, observed
-from neve.errors import RuleNotFound, SnapshotLocked, SnapshotNotFound
+from neve.errors import InvariantError, RuleNotFound, SnapshotLocked, SnapshotNotFound
 from neve.stores.metadata import statements as common
 from neve.stores.metadata import statements_lifecycle as statements
 from neve.stores.metadata.contract_lifecycle import RecycledSnapshot
@@ -99,6 +99,8 @@ def change_rules(
     session: Session, account_id: AccountId, change: Callable[[Sequence[RetentionRule]], RetentionRule]
 ) -> RetentionRule:
     rule = change(rules(session, account_id))
+    if rule.account_id != account_id:
+        raise InvariantError("an account changes its own rules")
     values = (
         account_id,
         rule.rule_id,
