@@ -63,6 +63,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
             "Make, list and attach policies, and ask what they say.",
         ),
         (_SERVER, "keys", "neve.cli.keys:app", "Make, list and change KMS keys."),
+        (_SERVER, "usage", "neve.cli.usage:usage", "Show what snapshots cost."),
         (_SERVER, "audit", "neve.cli.audit:app", "Verify and show the log of who did what."),
         (
             _CLIENT,
@@ -85,7 +86,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
             "List the stretches of a volume in which two snapshots differ.",
         ),
         (_CLIENT, "copy", "neve.cli.copying:copy", "Copy a snapshot, under another key if need be."),
-        (_CLIENT, "delete", "neve.cli.snapshots:delete", "Delete snapshots, in whatever state they are."),
+        (_CLIENT, "delete", "neve.cli.deleting:delete", "Delete snapshots, in whatever state they are."),
     )
 }
 

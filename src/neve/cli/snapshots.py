@@ -1,7 +1,6 @@
-"""`neve wait`, `list`, `diff` and `delete`: snapshots as wholes."""
+"""`neve wait`, `list` and `diff`: snapshots as wholes."""
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -19,12 +18,9 @@ from neve.cli.client_options import (
     connected,
 )
 from neve.cli.client_progress import sized
-from neve.cli.exit_codes import CommandFailed, ExitCode
 from neve.cli.output import OutputFormat, OutputOption, note, result, result_json, result_table
 from neve.client.differences import Change, Stretch, stretches
-from neve.client.errors import ServiceRefused, SnapshotMissing
 from neve.client.reading import list_changed_blocks
-from neve.client.snapshots import delete as delete_snapshot
 from neve.client.snapshots import describe_all, wait_until_completed
 from neve.limits import STANDARD
 from neve.messages.ec2 import Filter, SnapshotDescription
@@ -178,65 +174,6 @@ def diff(
             _print_json_difference(facts, found, counts, summary=summary)
         else:
             _print_difference(found, counts, summary=summary)
-
-
-def delete(
-    snapshot_ids: Annotated[list[str], typer.Argument(metavar="SNAP", help="Snapshots to delete.")],
-    *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, not even at a terminal.")] = False,
-    endpoint_url: EndpointOption = "",
-    profile: ProfileOption = "",
-    region: RegionOption = "",
-    output: OutputOption = OutputFormat.TEXT,
-) -> None:
-    """Delete snapshots, in whatever state they are.
-
-    There is no way back. Other snapshots keep everything they hold, children of a deleted one included. At a
-    terminal neve asks first; in a script it does not.
-
-    \b
-    Example:
-      neve delete snap-0123456789abcdef0 --yes
-
-    \b
-    Exit status:
-      0    all deleted
-      1    the answer to the question was no: nothing was deleted
-      2    wrong usage, or AWS settings that are missing or cannot be used
-      3    one was not there or may not be deleted; the others were deleted
-      5    the service cannot be reached or is too busy
-      130  interrupted
-    """
-    if not yes and sys.stdin.isatty():
-        names = ", ".join(snapshot_ids)
-        if not typer.confirm(f"Delete {names} for good?", err=True):
-            raise CommandFailed("nothing was deleted.")
-    outcomes: dict[str, str] = {}
-    refused = []
-    # What is remembered of a deleted snapshot goes, too.
-    with connected(
-        Service(endpoint_url=endpoint_url, profile=profile, region=region), verb="delete", no_cache=False
-    ) as (client, _):
-        for snapshot_id in dict.fromkeys(snapshot_ids):
-            try:
-                delete_snapshot(client, snapshot_id)
-            except ServiceRefused as refusal:
-                refused.append(refusal)
-                outcomes[snapshot_id] = refusal.message
-                note(f"neve: {refusal.message}")
-            else:
-                outcomes[snapshot_id] = ""
-                if output is OutputFormat.TEXT:
-                    result(f"{snapshot_id} deleted")
-    if output is OutputFormat.JSON:
-        result_json([
-            {"snapshot_id": snapshot_id, "deleted": not trouble, "message": trouble or None}
-            for snapshot_id, trouble in outcomes.items()
-        ])  # fmt: skip
-    if refused:
-        missing = all(isinstance(refusal, SnapshotMissing) for refusal in refused)
-        why = "`neve list` shows those there are." if missing else refused[0].advice
-        raise CommandFailed(f"{len(refused)} of {len(outcomes)} were not deleted. {why}", ExitCode.REFUSED)
 
 
 # --- how things are told

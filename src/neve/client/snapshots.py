@@ -4,7 +4,14 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
 from neve.client.context import ClientContext
-from neve.client.errors import ClientError, SnapshotFailed, SnapshotMissing, WaitTimedOut
+from neve.client.errors import (
+    AnswerUnexpected,
+    ClientError,
+    ServiceRefused,
+    SnapshotFailed,
+    SnapshotMissing,
+    WaitTimedOut,
+)
 from neve.client.retries import FIRST_CONTACT, STEADY, Patience
 from neve.messages.ec2 import (
     DeleteSnapshotRequest,
@@ -22,6 +29,8 @@ ERROR: Final = "error"
 _POLL_FIRST_S: Final = 0.1
 _POLL_S_MAX: Final = 2.0
 """coldsnap asks every 2 s (contract 12.3); the first answers of a service nearby come much sooner."""
+_WOULD_SUCCEED: Final = "DryRunOperation"
+"""How EC2 says yes to a rehearsal (contract 9.1)."""
 _NOT_YET_READABLE: Final = Patience(attempts_max=10, wait_first_s=1.0, wait_s_max=20.0)
 """Contract 3.1: the live service may call a snapshot completed a minute before it can be read."""
 
@@ -136,6 +145,27 @@ def delete(client: ClientContext, snapshot_id: str) -> None:
 
     client.engine.call(attempt, FIRST_CONTACT)
     client.maps.forget(snapshot_id)
+
+
+def rehearse_deletion(client: ClientContext, snapshot_id: str) -> None:
+    """Return if the service would delete a snapshot; nothing is deleted.
+
+    Raises:
+        SnapshotMissing: it is not there.
+        ServiceRefused: it would be refused, and why.
+        ClientError
+    """
+    request = DeleteSnapshotRequest(snapshot_id=snapshot_id, dry_run=True)
+    try:
+        client.engine.call(lambda: client.api.delete_snapshot(request), FIRST_CONTACT)
+    except ServiceRefused as refusal:
+        if refusal.code != _WOULD_SUCCEED:
+            raise
+    else:
+        raise AnswerUnexpected(
+            f"the service was asked whether {snapshot_id} could be deleted, and answered as if it had been",
+            advice="`neve list` shows whether it is still there. Is it an EC2 endpoint that listens there?",
+        )
 
 
 def once_readable(client: ClientContext, snapshot_id: str, action: Callable[[], ResultT]) -> ResultT:

@@ -256,6 +256,8 @@ class MemoryEbs:
         with self._lock:
             self._count("delete_snapshot")
             self.held(request.snapshot_id)
+            if request.dry_run:
+                raise ServiceRefused("would have succeeded", code="DryRunOperation")
             del self.snapshots[request.snapshot_id]
 
     def _count(self, operation: str) -> None:
