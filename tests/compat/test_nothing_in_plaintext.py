@@ -3,6 +3,7 @@
 The same scan runs over an unencrypted control and finds everything there, so that finding nothing means something.
 """
 
+import json
 import mmap
 import os
 import random
@@ -162,7 +163,7 @@ def stored_secrets(server: ServerProcess) -> dict[str, bytes]:
 def test_an_encrypted_snapshot_and_the_secrets_of_its_server_are_nowhere_to_be_read(
     make_server: MakeServer,
 ) -> None:
-    server = make_server(log_level="debug")
+    server = make_server(log_level="debug", audit_log="all")
     looks: list[int] = []
 
     def look() -> None:
@@ -192,6 +193,10 @@ def test_an_encrypted_snapshot_and_the_secrets_of_its_server_are_nowhere_to_be_r
     }, "where the test keeps the one, and the store the other"
     assert len(looks) == 6
     assert server.log.stat().st_size > 10_000, "there was something to search"
+    audited = (server.directory / "audit" / "000001.jsonl").read_text(encoding="utf-8")
+    assert {"PutSnapshotBlock", "Encrypt", "GenerateDataKey", "GetSessionToken"} <= {
+        json.loads(line).get("operation") for line in audited.splitlines()
+    }
 
 
 @pytest.mark.slow
