@@ -31,6 +31,10 @@ class Person:
     def access_key_id(self) -> str:
         return self._credentials["aws_access_key_id"]
 
+    @property
+    def secret_access_key(self) -> str:
+        return self._credentials["aws_secret_access_key"]
+
     def with_session(self, issued: Mapping[str, Any]) -> "Person":
         """Return the same person, or whom they issued a session for, with STS's `Credentials`."""
         return Person(
