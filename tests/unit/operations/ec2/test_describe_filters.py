@@ -1,4 +1,4 @@
-"""DescribeSnapshots with random filters, owners, restorers and pages, against a naive filter over the whole answer.
+"""DescribeSnapshots and DescribeTags with random filters, owners, restorers and pages, against naive filters over all there is.
 
 `make test-all` tries 2,000 of each, as it does of `tests/compat/test_ec2_filters.py`, which asks by the AWS CLI.
 """
@@ -16,16 +16,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fix_world import MemoryStores
-from naive_filters import FIELDS, Shown, Wish, chosen, wishes_about
+from naive_filters import FIELDS, Shown, Wish, chosen, matches, wishes_about
 from neve.domain.identities import AccountId, SnapshotId
 from neve.domain.snapshots import CompletionClaim
 from neve.limits import TINY
 from neve.messages.ebs import StartSnapshotRequest, Tag
-from neve.messages.ec2 import CreateTagsRequest, DescribeSnapshotsRequest, Filter
+from neve.messages.ec2 import CreateTagsRequest, DescribeSnapshotsRequest, DescribeTagsRequest, Filter
 from neve.operations.context import Quotas
 from neve.operations.ebs.start_snapshot import start_snapshot
 from neve.operations.ec2.create_tags import create_tags
 from neve.operations.ec2.describe_snapshots import describe_snapshots
+from neve.operations.ec2.describe_tags import describe_tags
 from neve.testing.memory_keys import MemoryKeys
 from neve.testing.time_and_chance import ManualClock
 from neve.testing.world import ACCOUNT, OTHER_ACCOUNT, World
@@ -174,3 +175,59 @@ def test_filters_thin_out_named_ones_alike(scene: Scene, data: st.DataObject | N
     }
     candidates = [shown for shown in scene.everything if shown["SnapshotId"] in named]
     assert walked(scene, asked, None) == chosen(candidates, wishes)
+
+
+def tags_wished(everything: Sequence[Shown]) -> st.SearchStrategy[list[tuple[str, tuple[str, ...]]]]:
+    """Return filters for DescribeTags."""
+    texts = {
+        "key": KEYS,
+        "value": VALUES,
+        "resource-id": [shown["SnapshotId"] for shown in everything],
+        "resource-type": ["snapshot", "volume"],
+        **{f"tag:{key}": VALUES for key in KEYS},
+    }
+    patterns = {
+        name: [*found, "*", "?*", "web-?", *(f"{text[:4]}*" for text in found)]
+        for name, found in texts.items()
+    }
+    wish = st.sampled_from(sorted(patterns)).flatmap(
+        lambda name: st.tuples(
+            st.just(name), st.lists(st.sampled_from(patterns[name]), min_size=1, max_size=3).map(tuple)
+        )
+    )
+    return st.lists(wish, max_size=3)
+
+
+@given(data=st.data())
+def test_tags_agree_with_a_naive_filter_over_all_of_them(scene: Scene, data: st.DataObject) -> None:
+    wishes = data.draw(tags_wished(scene.everything), label="filters")
+    page_size = data.draw(st.none() | st.integers(5, 70), label="page size")
+    expected = []
+    for shown in scene.everything:
+        for tag in shown.get("Tags", []):
+            found = {
+                "key": tag["Key"],
+                "value": tag["Value"],
+                "resource-id": shown["SnapshotId"],
+                "resource-type": "snapshot",
+                f"tag:{tag['Key']}": tag["Value"],
+            }
+            if all(
+                name in found and any(matches(pattern, found[name]) for pattern in values)
+                for name, values in wishes
+            ):
+                expected.append((shown["SnapshotId"], tag["Key"], tag["Value"]))
+    listed: list[tuple[str, str, str]] = []
+    token = None
+    while True:
+        request = DescribeTagsRequest(
+            filters=tuple(Filter(name, values) for name, values in wishes),
+            max_results=page_size,
+            next_token=token,
+        )
+        answer = describe_tags(scene.world.context, scene.world.caller(), request)
+        listed += [(each.resource_id, each.key, each.value) for each in answer.tags]
+        token = answer.next_token
+        if token is None:
+            break
+    assert listed == expected
