@@ -1,10 +1,13 @@
 """Copies in a world without sockets: asked for, taken as far as a test says, and looked at."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import pytest
 
 from neve.domain.identities import SnapshotId
 from neve.domain.snapshots import Snapshot, State
+from neve.errors import Ec2Error
 from neve.limits import TINY
 from neve.messages.ec2 import (
     CopySnapshotRequest,
@@ -65,3 +68,28 @@ def shown(world: World, snapshot_id: str, caller: Caller | None = None) -> Snaps
     request = DescribeSnapshotsRequest(snapshot_ids=(snapshot_id,))
     (description,) = describe_snapshots(world.context, caller or world.caller(), request).snapshots
     return description
+
+
+def refusal(call: Callable[[], object], status: int = 400) -> tuple[str, str]:
+    """Return code and message of a refusal by EC2."""
+    with pytest.raises(Ec2Error) as caught:
+        call()
+    assert caught.value.status == status
+    return caught.value.code, caught.value.message
+
+
+def error_of(snapshot: Snapshot) -> str:
+    """Return what a copy that failed says of itself."""
+    assert snapshot.state is State.ERROR
+    return snapshot.state_message
+
+
+def key_of(world: World, snapshot: Snapshot) -> str:
+    """Return what a completed snapshot is encrypted with; empty for nothing."""
+    assert snapshot.state is State.COMPLETED, snapshot.state_message
+    return world.context.domains.by_key(snapshot.domain_key).kms_key_arn
+
+
+def share(world: World, snapshot_id: str, *grantees: str) -> None:
+    """Share one of the account's snapshots."""
+    world.metadata.modify_permissions(ACCOUNT, SnapshotId(snapshot_id), add=grantees)

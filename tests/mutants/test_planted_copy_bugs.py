@@ -19,7 +19,7 @@ from neve.testing.memory_keys import MemoryKeys
 from neve.testing.memory_lifecycle import MemoryLifecycleRecords
 from neve.testing.time_and_chance import ManualClock
 from neve.testing.world import World
-from unit.operations.ec2 import test_copy_snapshot
+from unit.operations.ec2 import test_copy_encryption, test_copy_snapshot
 from unit.server import test_copy_queue
 from unit.storage import test_copying
 
@@ -115,7 +115,7 @@ def shared_too_late() -> None:
 def lacking(action: str) -> Test:
     def test() -> None:
         with scene() as made:
-            test_copy_snapshot.test_DOC_LIVE_a_caller_needs_leave_for_both_keys(made, action)
+            test_copy_encryption.test_DOC_LIVE_a_caller_needs_leave_for_both_keys(made, action)
 
     return test
 
