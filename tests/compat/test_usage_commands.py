@@ -11,6 +11,8 @@ from fix_commands import Commands
 from neve.limits import MIB
 from neve.testing.server import ServerProcess
 
+pytestmark = pytest.mark.slow
+
 BLOCK = MIB // 2
 
 

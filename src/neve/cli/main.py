@@ -87,6 +87,10 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
         ),
         (_CLIENT, "copy", "neve.cli.copying:copy", "Copy a snapshot, under another key if need be."),
         (_CLIENT, "delete", "neve.cli.deleting:delete", "Delete snapshots, in whatever state they are."),
+        (_CLIENT, "share", "neve.cli.sharing:app", "Say who else may read a snapshot."),
+        (_CLIENT, "lock", "neve.cli.locks:app", "Keep snapshots from being deleted for a while."),
+        (_CLIENT, "bin", "neve.cli.recycle_bin:app", "Have deleted snapshots back, and say which are kept."),
+        (_CLIENT, "tag", "neve.cli.tagging:app", "Set, take off and list tags of snapshots."),
     )
 }
 

@@ -6,7 +6,7 @@ its waits cannot be interrupted and nobody sees them, so `engine.py` does, as co
 Importing this module costs half a second: commands import it when they run, not when `--help` is asked for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -60,6 +60,42 @@ class Connection:
     """Sockets to keep open: one for each worker."""
 
 
+def made_clients(
+    connection: Connection, environment: Mapping[str, str], services: Sequence[str]
+) -> Sequence[Any]:
+    """Return botocore's client of each service, as the user's settings have it; nothing is sent.
+
+    Raises:
+        NotConfigured
+    """
+    # AWS_REGION is what the newer SDKs and the AWS CLI read; botocore knows AWS_DEFAULT_REGION only.
+    region = connection.region or environment.get("AWS_REGION", "")
+    config = Config(
+        max_pool_connections=connection.connections,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        connect_timeout=_CONNECT_TIMEOUT_S,
+        read_timeout=_READ_TIMEOUT_S,
+        tcp_keepalive=True,
+        user_agent_extra=f"neve/{__version__}",
+    )
+    with translated():
+        session = botocore.session.Session(profile=connection.profile or None)
+        try:
+            return [
+                session.create_client(
+                    service,
+                    region_name=region or None,
+                    endpoint_url=connection.endpoint_url or None,
+                    config=config,
+                )
+                for service in services
+            ]
+        except ValueError as error:
+            raise NotConfigured(
+                f"the endpoint cannot be used: {error}", advice="It looks like http://127.0.0.1:9753."
+            ) from error
+
+
 class BotoEbsApi:
     """`EbsApi` on two botocore clients, one for each protocol."""
 
@@ -69,35 +105,10 @@ class BotoEbsApi:
         Raises:
             NotConfigured
         """
-        # AWS_REGION is what the newer SDKs and the AWS CLI read; botocore knows AWS_DEFAULT_REGION only.
-        region = connection.region or environment.get("AWS_REGION", "")
-        config = Config(
-            max_pool_connections=connection.connections,
-            retries={"mode": "standard", "total_max_attempts": 1},
-            connect_timeout=_CONNECT_TIMEOUT_S,
-            read_timeout=_READ_TIMEOUT_S,
-            tcp_keepalive=True,
-            user_agent_extra=f"neve/{__version__}",
-        )
-        with translated():
-            session = botocore.session.Session(profile=connection.profile or None)
-            # The operations of a client are made at run time: to a type checker they are not there.
-            self._ebs: Any
-            self._ec2: Any
-            try:
-                self._ebs, self._ec2 = (
-                    session.create_client(
-                        service,
-                        region_name=region or None,
-                        endpoint_url=connection.endpoint_url or None,
-                        config=config,
-                    )
-                    for service in ("ebs", "ec2")
-                )
-            except ValueError as error:
-                raise NotConfigured(
-                    f"the endpoint cannot be used: {error}", advice="It looks like http://127.0.0.1:9753."
-                ) from error
+        # The operations of a client are made at run time: to a type checker they are not there.
+        self._ebs: Any
+        self._ec2: Any
+        self._ebs, self._ec2 = made_clients(connection, environment, ("ebs", "ec2"))
 
     @property
     def endpoint(self) -> str:
@@ -114,7 +125,7 @@ class BotoEbsApi:
             "KmsKeyArn": request.kms_key_arn,
             "Timeout": request.timeout,
         }
-        answer = _call(self._ebs.start_snapshot, arguments)
+        answer = called(self._ebs.start_snapshot, arguments)
         with translated():
             return StartSnapshotResponse(
                 block_size=answer["BlockSize"],
@@ -124,7 +135,7 @@ class BotoEbsApi:
                 parent_snapshot_id=answer.get("ParentSnapshotId"),
                 snapshot_id=answer["SnapshotId"],
                 sse_type=answer.get("SseType"),
-                start_time_ms=_milliseconds(answer.get("StartTime")),
+                start_time_ms=milliseconds(answer.get("StartTime")),
                 status=answer["Status"],
                 tags=_tags(answer) or None,
                 volume_size=answer["VolumeSize"],
@@ -140,7 +151,7 @@ class BotoEbsApi:
             "Checksum": request.checksum,
             "ChecksumAlgorithm": request.checksum_algorithm,
         }
-        answer = _call(self._ebs.put_snapshot_block, arguments)
+        answer = called(self._ebs.put_snapshot_block, arguments)
         with translated():
             return PutSnapshotBlockResponse(
                 checksum=answer["Checksum"], checksum_algorithm=answer["ChecksumAlgorithm"]
@@ -154,7 +165,7 @@ class BotoEbsApi:
             "ChecksumAlgorithm": request.checksum_algorithm,
             "ChecksumAggregationMethod": request.checksum_aggregation_method,
         }
-        answer = _call(self._ebs.complete_snapshot, arguments)
+        answer = called(self._ebs.complete_snapshot, arguments)
         with translated():
             return CompleteSnapshotResponse(status=answer["Status"])
 
@@ -165,11 +176,11 @@ class BotoEbsApi:
             "MaxResults": request.max_results,
             "StartingBlockIndex": request.starting_block_index,
         }
-        answer = _call(self._ebs.list_snapshot_blocks, arguments)
+        answer = called(self._ebs.list_snapshot_blocks, arguments)
         with translated():
             return ListSnapshotBlocksResponse(
                 blocks=tuple(Block(each["BlockIndex"], each["BlockToken"]) for each in answer["Blocks"]),
-                expiry_time_ms=_milliseconds(answer.get("ExpiryTime")),
+                expiry_time_ms=milliseconds(answer.get("ExpiryTime")),
                 volume_size=answer["VolumeSize"],
                 block_size=answer["BlockSize"],
                 next_token=answer.get("NextToken") or None,
@@ -183,7 +194,7 @@ class BotoEbsApi:
             "MaxResults": request.max_results,
             "StartingBlockIndex": request.starting_block_index,
         }
-        answer = _call(self._ebs.list_changed_blocks, arguments)
+        answer = called(self._ebs.list_changed_blocks, arguments)
         with translated():
             return ListChangedBlocksResponse(
                 changed_blocks=tuple(
@@ -192,7 +203,7 @@ class BotoEbsApi:
                     )
                     for each in answer["ChangedBlocks"]
                 ),
-                expiry_time_ms=_milliseconds(answer.get("ExpiryTime")),
+                expiry_time_ms=milliseconds(answer.get("ExpiryTime")),
                 volume_size=answer.get("VolumeSize", 0),
                 block_size=answer.get("BlockSize", 0),
                 next_token=answer.get("NextToken") or None,
@@ -204,7 +215,7 @@ class BotoEbsApi:
             "BlockIndex": request.block_index,
             "BlockToken": request.block_token,
         }
-        answer = _call(self._ebs.get_snapshot_block, arguments)
+        answer = called(self._ebs.get_snapshot_block, arguments)
         with translated(), answer["BlockData"] as body:
             return GetSnapshotBlockResponse(
                 data_length=answer["DataLength"],
@@ -224,7 +235,7 @@ class BotoEbsApi:
             "NextToken": request.next_token,
             "DryRun": request.dry_run or None,
         }
-        answer = _call(self._ec2.describe_snapshots, arguments)
+        answer = called(self._ec2.describe_snapshots, arguments)
         with translated():
             return DescribeSnapshotsResponse(
                 snapshots=tuple(_description(each) for each in answer.get("Snapshots", ())),
@@ -253,17 +264,17 @@ class BotoEbsApi:
             "DestinationAvailabilityZone": request.destination_availability_zone,
             "DryRun": request.dry_run or None,
         }
-        answer = _call(self._ec2.copy_snapshot, arguments)
+        answer = called(self._ec2.copy_snapshot, arguments)
         with translated():
             return CopySnapshotResponse(tags=_tags(answer), snapshot_id=answer["SnapshotId"])
 
     def delete_snapshot(self, request: DeleteSnapshotRequest) -> None:
-        _call(
+        called(
             self._ec2.delete_snapshot, {"SnapshotId": request.snapshot_id, "DryRun": request.dry_run or None}
         )
 
 
-def _call(method: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def called(method: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Call a botocore method with the arguments that are given, and translate what it raises."""
     with translated():
         answer = method(**{name: value for name, value in arguments.items() if value is not None})
@@ -272,7 +283,7 @@ def _call(method: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def _milliseconds(moment: datetime | None) -> int:
+def milliseconds(moment: datetime | None) -> int:
     return 0 if moment is None else round(moment.timestamp() * 1000)
 
 
@@ -287,7 +298,7 @@ def _description(item: Mapping[str, Any]) -> SnapshotDescription:
         volume_id=item.get("VolumeId", ""),
         state=item["State"],
         state_message=item.get("StateMessage"),
-        start_time_ms=_milliseconds(item.get("StartTime")),
+        start_time_ms=milliseconds(item.get("StartTime")),
         progress=item.get("Progress", ""),
         owner_id=item.get("OwnerId", ""),
         volume_size=item["VolumeSize"],
@@ -297,6 +308,6 @@ def _description(item: Mapping[str, Any]) -> SnapshotDescription:
         tags=_tags(item),
         storage_tier=item.get("StorageTier", ""),
         transfer_type=item.get("TransferType", ""),
-        completion_time_ms=None if completed is None else _milliseconds(completed),
+        completion_time_ms=None if completed is None else milliseconds(completed),
         full_snapshot_size_in_bytes=item.get("FullSnapshotSizeInBytes"),
     )
