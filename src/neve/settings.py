@@ -254,7 +254,8 @@ class Settings(BaseModel):
         default=32 * MIB, description="Opened block-map nodes kept in memory for readers."
     )
     expire_interval_s: Seconds = Field(
-        default=15.0, description="Pause between looks for pending snapshots whose Timeout has run out."
+        default=15.0,
+        description="Pause between looks for pending snapshots whose Timeout has run out, and into the recycle bin.",
     )
     reap_interval_s: Seconds = Field(
         default=600.0, description="Pause between looks for records that nobody needs any more."

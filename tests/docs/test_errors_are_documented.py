@@ -28,7 +28,7 @@ def codes_raised() -> set[str]:
     for call in calls():
         if (
             isinstance(call.func, ast.Name)
-            and call.func.id in {"CommonError", "Ec2Error", "KmsError", "StsError"}
+            and call.func.id in {"CommonError", "Ec2Error", "KmsError", "RbinError", "StsError"}
             and call.args
         ):
             first = call.args[0]

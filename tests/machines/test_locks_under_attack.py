@@ -56,6 +56,7 @@ def test_the_alarm_rings(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
         stateful_step_count=30,
         phases=[Phase.generate],
         database=None,
+        derandomize=True,
         print_blob=False,
         report_multiple_bugs=False,
     )

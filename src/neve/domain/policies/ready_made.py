@@ -16,6 +16,14 @@ _NEW_SNAPSHOTS: Final = "arn:aws:ec2:*::snapshot/${*}"
 """The name tags are asked for when a snapshot begins, whose id nobody knows yet: the star is a star. CreateTags on a
 snapshot that is there asks for its id, and is not allowed by this."""
 _LOOK: Final = ("ec2:DescribeSnapshots", "ec2:DescribeTags")
+_LOOK_FURTHER: Final = (
+    "ec2:DescribeLockedSnapshots",
+    "ec2:GetSnapshotBlockPublicAccessState",
+    "ec2:ListSnapshotsInRecycleBin",
+    "rbin:GetRule",
+    "rbin:ListRules",
+    "rbin:ListTagsForResource",
+)
 _SETTINGS: Final = ("ec2:GetEbsDefaultKmsKeyId", "ec2:GetEbsEncryptionByDefault")
 _THROUGH_SNAPSHOTS: Final = {"StringLike": {"kms:ViaService": "ec2.*.amazonaws.com"}}
 """Keys may be used for reading and writing snapshots, and not to open ciphertexts by hand."""
@@ -31,7 +39,7 @@ def _allow(sid: str, actions: Sequence[str], resource: str, **more: Any) -> Mapp
 
 READY_MADE: Final[Mapping[str, str]] = {
     "NeveReadOnly": _document(
-        _allow("Look", [*_LOOK, *_SETTINGS], "*"),
+        _allow("Look", [*_LOOK, *_LOOK_FURTHER, *_SETTINGS], "*"),
         _allow(
             "Read",
             [
@@ -73,6 +81,7 @@ READY_MADE: Final[Mapping[str, str]] = {
                 "ec2:DeleteTags",
                 "ec2:DescribeTags",
                 "kms:*",
+                "rbin:*",
             ],
             "*",
         ),
