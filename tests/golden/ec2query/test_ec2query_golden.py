@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from neve.messages import ec2
+from neve.messages import ec2, ec2_lifecycle
 from neve.messages.ebs import Tag
 from neve.messages.http import RequestHead
 from neve.wire import ec2query, ec2xml
@@ -15,7 +15,7 @@ HEAD = RequestHead(method="POST", raw_target="/", headers=[])
 REQUEST_ID = "11112222-3333-4444-5555-666677778888"
 SNAPSHOT = "snap-0123456789abcdef0"
 
-REQUESTS: Mapping[str, tuple[str, ec2.Ec2Request]] = {
+REQUESTS: Mapping[str, tuple[str, ec2.Ec2Request | ec2_lifecycle.LifecycleRequest]] = {
     "describe-snapshots": (
         "DescribeSnapshots",
         ec2.DescribeSnapshotsRequest(
@@ -96,9 +96,87 @@ REQUESTS: Mapping[str, tuple[str, ec2.Ec2Request]] = {
         "GetEbsEncryptionByDefault",
         ec2.GetEbsEncryptionByDefaultRequest(),
     ),
+    "lock-snapshot": (
+        "LockSnapshot",
+        ec2_lifecycle.LockSnapshotRequest(
+            snapshot_id=SNAPSHOT,
+            lock_mode="compliance",
+            cool_off_period=24,
+            expiration_date_ms=1_893_553_445_000,
+        ),
+    ),
+    "describe-locked-snapshots": (
+        "DescribeLockedSnapshots",
+        ec2_lifecycle.DescribeLockedSnapshotsRequest(
+            filters=(ec2.Filter("lock-state", ("governance", "expired")),), max_results=5, next_token="0a1b"
+        ),
+    ),
 }
 STARTED_MS = 1_790_337_440_000
-RESPONSES: Mapping[str, tuple[str, ec2.Ec2Response]] = {
+LOCKED_MS = STARTED_MS + 570
+DAY_MS = 24 * 3600 * 1000
+RESPONSES: Mapping[str, tuple[str, ec2.Ec2Response | ec2_lifecycle.LifecycleResponse]] = {
+    "lock-snapshot": (
+        "LockSnapshot",
+        ec2_lifecycle.LockSnapshotResponse(
+            snapshot_id=SNAPSHOT,
+            lock_state="compliance-cooloff",
+            lock_duration=30,
+            cool_off_period=24,
+            cool_off_period_expires_on_ms=LOCKED_MS + DAY_MS,
+            lock_created_on_ms=LOCKED_MS,
+            lock_expires_on_ms=LOCKED_MS + 30 * DAY_MS,
+            lock_duration_start_time_ms=LOCKED_MS,
+        ),
+    ),
+    "describe-locked-snapshots": (
+        "DescribeLockedSnapshots",
+        ec2_lifecycle.DescribeLockedSnapshotsResponse(
+            snapshots=(
+                ec2_lifecycle.LockedSnapshotsInfo(
+                    owner_id="111122223333",
+                    snapshot_id=SNAPSHOT,
+                    lock_state="governance",
+                    lock_duration=30,
+                    cool_off_period=None,
+                    cool_off_period_expires_on_ms=None,
+                    lock_created_on_ms=LOCKED_MS,
+                    lock_duration_start_time_ms=None,
+                    lock_expires_on_ms=None,
+                ),
+            ),
+            next_token="0a1b",
+        ),
+    ),
+    "list-snapshots-in-recycle-bin": (
+        "ListSnapshotsInRecycleBin",
+        ec2_lifecycle.ListSnapshotsInRecycleBinResponse(
+            snapshots=(
+                ec2_lifecycle.SnapshotRecycleBinInfo(
+                    snapshot_id=SNAPSHOT,
+                    recycle_bin_enter_time_ms=LOCKED_MS,
+                    recycle_bin_exit_time_ms=LOCKED_MS + 30 * DAY_MS,
+                    description="d & e",
+                    volume_id="vol-ffffffff",
+                ),
+            ),
+            next_token=None,
+        ),
+    ),
+    "restore-snapshot-from-recycle-bin": (
+        "RestoreSnapshotFromRecycleBin",
+        ec2_lifecycle.RestoreSnapshotFromRecycleBinResponse(
+            snapshot_id=SNAPSHOT,
+            description="",
+            encrypted=True,
+            owner_id="111122223333",
+            progress="100%",
+            start_time_ms=LOCKED_MS,
+            state="completed",
+            volume_id="vol-ffffffff",
+            volume_size=1,
+        ),
+    ),
     "copy-snapshot": (
         "CopySnapshot",
         ec2.CopySnapshotResponse(tags=(Tag("k", "a b"),), snapshot_id="snap-0123456789abcdef1"),

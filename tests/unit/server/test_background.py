@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
+import lifecycle_scene
 from fix_logs import Journal
 from neve.domain.identities import SnapshotId
 from neve.domain.snapshots import Snapshot, State
 from neve.errors import StoreUnavailable
-from neve.events import BackgroundFailed, RowsReaped, SnapshotSealed, SnapshotsTimedOut
+from neve.events import BackgroundFailed, BinEmptied, RowsReaped, SnapshotSealed, SnapshotsTimedOut
 from neve.messages import ebs
 from neve.operations.ebs.complete_snapshot import complete_snapshot
 from neve.operations.ebs.start_snapshot import start_snapshot
@@ -254,6 +255,22 @@ def test_what_timed_out_is_in_error_and_its_rows_go(world: World, journal: Journ
     assert SnapshotsTimedOut(snapshot_ids=(late,)) in journal.events
     assert (reap(), reap()) == (1, 0)
     assert RowsReaped(kind="block rows and holds", count=1) in journal.events
+
+
+def test_what_was_in_the_bin_for_its_time_is_gone_for_good(world: World, journal: Journal) -> None:
+    lifecycle_scene.rule(world, days=1)
+    snapshot_id = lifecycle_scene.completed(world)
+    lifecycle_scene.delete(world, snapshot_id)
+    empty = slice_named("empty-bin", world, journal)
+    lifecycle_scene.let_pass(world, hours=23, minutes=59)
+    assert empty() == 0
+    assert lifecycle_scene.restore(world, snapshot_id).snapshot_id == snapshot_id
+    lifecycle_scene.delete(world, snapshot_id)
+    lifecycle_scene.let_pass(world, days=1)
+    assert (empty(), empty()) == (1, 0)
+    assert [event for event in journal.events if isinstance(event, BinEmptied)] == [
+        BinEmptied(snapshot_ids=(snapshot_id,))
+    ]
 
 
 def test_client_tokens_of_deleted_snapshots_are_forgotten_after_a_day(world: World, journal: Journal) -> None:

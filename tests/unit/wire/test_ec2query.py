@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from neve.errors import Ec2Error, RequestError
 from neve.messages import ec2
 from neve.messages.ebs import Tag
+from neve.messages.ec2_lifecycle import LifecycleRequest
 from neve.messages.http import RequestHead
 from neve.wire import ec2query, ec2xml
+from neve.wire.query_parameters import Parameters
 
 MODEL = botocore.model.ServiceModel(botocore.loaders.Loader().load_service_model("ec2", "service-2"), "ec2")
 POST = RequestHead(
@@ -43,7 +45,7 @@ def written(action: str, parameters: Mapping[str, Any]) -> bytes:
     return form.encode()
 
 
-def read(body: bytes | str, head: RequestHead = POST) -> ec2.Ec2Request:
+def read(body: bytes | str, head: RequestHead = POST) -> ec2.Ec2Request | LifecycleRequest:
     return ec2query.decode(head, body.encode() if isinstance(body, str) else body)[1]
 
 
@@ -338,3 +340,46 @@ def test_whatever_the_form_holds_the_answer_is_clean(drawn: list[tuple[str, str]
         except RequestError as told:
             statuses.add(ec2xml.encode_error(told, "id").status)
         assert statuses <= {400}
+
+
+# --- times
+
+
+@pytest.mark.parametrize(
+    ("text", "time_ms"),
+    [
+        pytest.param("2030-01-02T03:04:05Z", 1_893_553_445_000, id="CLIENT-boto3"),
+        pytest.param("2030-01-02T03:04:05.678Z", 1_893_553_445_678, id="CLIENT-javascript"),
+        pytest.param("2030-01-02T03:04:05.678901Z", 1_893_553_445_678, id="CLIENT-boto3-microseconds"),
+        pytest.param("2030-01-02T05:04:05+02:00", 1_893_553_445_000, id="INFERRED-offset"),
+        pytest.param("1969-12-31T23:59:59.999Z", -1, id="INFERRED-before-the-epoch"),
+    ],
+)
+def test_a_time_is_read_to_the_millisecond(text: str, time_ms: int) -> None:
+    parameters = Parameters()
+    parameters.put("ExpirationDate", text)
+    assert parameters.time_ms("ExpirationDate") == time_ms
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2030-01-02",
+        "2030-01-02T03:04:05",
+        "2030-02-30T03:04:05Z",
+        "2030-01-02T24:04:05Z",
+        "0000-01-02T03:04:05Z",
+        "0001-01-01T00:00:00+23:59",
+        "9999-12-31T23:59:59-23:59",
+        "2030-01-02T03:04:05+99:99",
+        "1893553445",
+        "٢٠٣٠-01-02T03:04:05Z",
+    ],
+)
+def test_what_is_no_time_is_refused(text: str) -> None:
+    parameters = Parameters()
+    parameters.put("ExpirationDate", text)
+    with pytest.raises(Ec2Error) as caught:
+        parameters.time_ms("ExpirationDate")
+    assert (caught.value.code, "expirationDate" in caught.value.message) == ("InvalidParameterValue", True)
