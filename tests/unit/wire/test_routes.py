@@ -45,6 +45,34 @@ def test_a_request_line_names_its_operation(line: str, operation: str, parameter
     assert routed(line) == Route(service=Service.EBS, operation=operation, path_parameters=parameters)
 
 
+@pytest.mark.parametrize(
+    ("line", "operation", "parameters"),
+    [
+        ("POST /rules", "CreateRule", {}),
+        ("POST /list-rules", "ListRules", {}),
+        ("GET /rules/a1B2c3D4e5F", "GetRule", {"identifier": "a1B2c3D4e5F"}),
+        ("PATCH /rules/a1B2c3D4e5F", "UpdateRule", {"identifier": "a1B2c3D4e5F"}),
+        ("DELETE /rules/a1B2c3D4e5F", "DeleteRule", {"identifier": "a1B2c3D4e5F"}),
+        ("PATCH /rules/a1B2c3D4e5F/lock", "LockRule", {"identifier": "a1B2c3D4e5F"}),
+        ("PATCH /rules/a1B2c3D4e5F/unlock", "UnlockRule", {"identifier": "a1B2c3D4e5F"}),
+        ("GET /tags/arn%3Ax%2Fy", "ListTagsForResource", {"resourceArn": "arn:x/y"}),
+        ("POST /tags/arn%3Ax%2Fy", "TagResource", {"resourceArn": "arn:x/y"}),
+        ("DELETE /tags/arn%3Ax%2Fy?tagKeys=a", "UntagResource", {"resourceArn": "arn:x/y"}),
+    ],
+)
+def test_the_recycle_bin_has_paths_of_its_own(line: str, operation: str, parameters: dict[str, str]) -> None:
+    assert routed(line) == Route(service=Service.RBIN, operation=operation, path_parameters=parameters)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["GET /rules", "PUT /rules", "POST /rules/", "GET /list-rules", "POST /rules/x", "PATCH /rules/x/Lock",
+     "GET /tags", "PUT /tags/x", "GET /tags/x/y", "GET /Rules/x"],
+)  # fmt: skip
+def test_the_recycle_bin_has_no_others(line: str) -> None:
+    assert (refusal(line).code, refusal(line).status) == ("UnknownOperationException", 404)
+
+
 def test_an_encoded_slash_stays_inside_its_segment() -> None:
     found = routed("GET /snapshots/not%20a%2Fsnap/blocks")
     assert found.path_parameters == {"snapshotId": "not a/snap"}
@@ -97,7 +125,13 @@ def scoped(service: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize(
     ("service", "expected"),
-    [("sts", Service.STS), ("ec2", Service.EC2), ("ebs", Service.EC2), ("sts2", Service.EC2), ("", Service.EC2)],
+    [
+        ("sts", Service.STS),
+        ("ec2", Service.EC2),
+        ("ebs", Service.EC2),
+        ("sts2", Service.EC2),
+        ("", Service.EC2),
+    ],
 )
 def test_the_query_protocol_is_for_whom_the_signature_is(service: str, expected: Service) -> None:
     assert routed("POST /", scoped(service)) == Route(service=expected)
