@@ -126,15 +126,23 @@ class Filled:
     def _end(self, snapshot: Snapshot, verb: str) -> None:
         count = len(self._written.get(snapshot.snapshot_id, ()))
         claim = CompletionClaim(changed_blocks_count=count, aggregate=None)
+        if verb == "half seal":
+            self.half_seal(self.world, snapshot, claim)
+            return
         metadata, now_ms = self.world.metadata, self.world.clock.now_ms()
         accepted = metadata.accept_completion(ACCOUNT, snapshot.snapshot_id, claim, now_ms=now_ms)
         if verb == "complete":
             self.world.sealer.seal(accepted)
-        if verb == "half seal":
-            finish = metadata.finish_completion
-            metadata.finish_completion = lambda *_, **__: False  # type: ignore[method-assign]
-            self.world.sealer.seal(accepted)
-            metadata.finish_completion = finish  # type: ignore[method-assign]
+
+    @staticmethod
+    def half_seal(world: World, snapshot: Snapshot, claim: CompletionClaim) -> None:
+        """Accept a completion, make and hold its nodes, and be killed before its last step."""
+        metadata, now_ms = world.metadata, world.clock.now_ms()
+        accepted = metadata.accept_completion(ACCOUNT, snapshot.snapshot_id, claim, now_ms=now_ms)
+        finish = metadata.finish_completion
+        metadata.finish_completion = lambda *_, **__: False  # type: ignore[method-assign]
+        world.sealer.seal(accepted)
+        metadata.finish_completion = finish  # type: ignore[method-assign]
 
     def _recycle(self, snapshot: Snapshot) -> None:
         records = self.world.metadata.lifecycle

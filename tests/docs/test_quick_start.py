@@ -65,8 +65,8 @@ def test_the_page_exports_what_init_and_serve_print(reader: Reader) -> None:
 
 @pytest.mark.slow
 def test_the_commands_do_what_the_page_says(reader: Reader) -> None:
-    commands = [*blocks_with("neve upload"), *blocks_with("aws ec2")]
-    assert len(commands) == 3
+    commands = [*blocks_with("neve upload"), *blocks_with("neve usage"), *blocks_with("aws ec2")]
+    assert len(commands) == 4
     done = reader.run("bash", "-euo", "pipefail", "-c", "".join(commands))
     assert done.returncode == 0, done.stdout
 

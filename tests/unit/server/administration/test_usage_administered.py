@@ -1,0 +1,290 @@
+"""What snapshots cost, as operators ask for it: begun, asked after, stopped, given up, and told row by row."""
+
+from collections.abc import Callable
+from threading import Event
+from typing import Any
+
+import pytest
+
+from copy_scene import block, source
+from fix_administration import Office, open_office
+from neve.domain.identities import SnapshotId
+from neve.errors import ChunkDamaged, StoreError, StoreUnavailable
+from neve.server.administration import usage as desk
+from neve.server.administration.messages import AdministrationRefused, RefusedBecause
+from neve.server.administration.messages_usage import (
+    FreedView,
+    ReckonFreed,
+    ReckoningView,
+    ReckonUsage,
+    ShowReckoning,
+    StopReckoning,
+    UsageRow,
+)
+from neve.server.administration.reckonings import Reckonings
+from neve.server.administration.service import Administered, Administration
+from neve.storage.usage import Watch
+from neve.testing.time_and_chance import ManualClock, SeededEntropy
+from neve.testing.world import ACCOUNT, OTHER_ACCOUNT, World
+from usage_scene import KEEP_ALL, reckoner
+
+UNKNOWN = "snap-0fedcba9876543210"
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World]) -> World:
+    return make_world()
+
+
+@pytest.fixture
+def administration(world: World) -> Any:
+    """The administration of a world."""
+    keys = open_office()
+    store = Administered(
+        metadata=world.metadata,
+        keyring=keys.keyring,
+        keys=None,
+        open_reckoner=lambda: reckoner(world),
+        clock=world.clock,
+        entropy=world.entropy,
+        region="eu-north-1",
+    )
+    administration = Administration(store)
+    yield administration
+    administration.close()
+
+
+def finished(administration: Administration, request: Any) -> ReckoningView:
+    """Begin a reckoning and ask after it until it is finished."""
+    reckoning_id = administration.ask(request).reckoning_id
+    while True:
+        view = administration.ask(ShowReckoning(reckoning_id=reckoning_id))
+        if view.finished:
+            return view
+
+
+def usage(administration: Administration, **members: Any) -> list[UsageRow]:
+    return finished(administration, ReckonUsage(**members)).usage
+
+
+def freed(administration: Administration, *snapshot_ids: str) -> FreedView:
+    found = finished(administration, ReckonFreed(snapshot_ids=list(snapshot_ids))).freed
+    assert found is not None
+    return found
+
+
+# --- what is told
+
+
+def test_every_account_has_a_row_and_one_that_is_named_only_its_own(
+    world: World, administration: Administration
+) -> None:
+    source(world, {0: block(1), 1: block(2), 9: block(0)})
+    first, second = usage(administration)
+    assert (first.account_id, first.about, first.snapshots) == (ACCOUNT, "account", 1)
+    assert first.logical_bytes == 3 * world.limits.block_bytes
+    assert (second.account_id, second.snapshots, second.unique_bytes) == (OTHER_ACCOUNT, 0, 0)
+    assert usage(administration, account_id=OTHER_ACCOUNT) == [second]
+
+
+def test_a_tag_tells_snapshots_apart_in_the_bin_as_well(world: World, administration: Administration) -> None:
+    tagged, binned, plain = (source(world, {0: block(fill)}) for fill in (1, 2, 3))
+    for snapshot_id, team in ((tagged, "web"), (binned, "")):
+        world.metadata.put_tags(ACCOUNT, [SnapshotId(snapshot_id)], {"team": team}, tags_max=50)
+    world.metadata.lifecycle.change_rules(ACCOUNT, lambda _: KEEP_ALL)
+    world.delete(binned)
+    rows = usage(administration, account_id=ACCOUNT, tag_key="team", by_snapshot=True)
+    assert [(row.about, row.tag_value, row.snapshots) for row in rows[:4]] == [
+        ("account", None, 3),
+        ("tag", "", 1),
+        ("tag", "web", 1),
+        ("tag", None, 1),
+    ]
+    assert [(row.snapshot_id, row.state) for row in rows[4:]] == [
+        (tagged, "completed"),
+        (binned, "recycled"),
+        (plain, "completed"),
+    ]
+
+
+def test_what_is_being_written_counts_with_what_it_will_be(
+    world: World, administration: Administration
+) -> None:
+    parent = source(world, {0: block(1), 20: block(2)})
+    child = world.start(parent=parent)
+    world.put(child, 20, block(5))
+    world.put(child, 300, block(6))
+    *_, row = usage(administration, account_id=ACCOUNT, by_snapshot=True)
+    assert (row.snapshot_id, row.state) == (child, "pending")
+    assert row.logical_bytes == 3 * world.limits.block_bytes
+
+
+def test_more_rows_than_one_answer_holds_come_in_several(
+    world: World, administration: Administration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "_ROWS_MAX", 2)
+    names = [source(world, {0: block(fill)}) for fill in range(1, 4)]
+    view = finished(administration, ReckonUsage(account_id=ACCOUNT, by_snapshot=True))
+    assert (view.rows, len(view.usage)) == (4, 2)
+    ask = ShowReckoning(reckoning_id=view.reckoning_id, first_row=2)
+    rows = [*view.usage, *administration.ask(ask).usage]
+    assert [row.snapshot_id for row in rows] == ["", *names]
+
+
+# --- what deleting would do
+
+
+def test_what_would_go_stay_or_wait_in_the_bin_is_told_apart(
+    world: World, administration: Administration
+) -> None:
+    rule, lock_of = KEEP_ALL, world.metadata.lifecycle
+    completed = source(world, {0: block(1)})
+    pending = world.start()
+    world.put(pending, 0, block(2))
+    at_once = freed(administration, completed, pending, pending)
+    assert [(row.snapshot_id, row.outcome) for row in at_once.snapshots] == [
+        (completed, "deleted"),
+        (pending, "deleted"),
+    ]
+    lock_of.change_rules(ACCOUNT, lambda _: rule)
+    later = freed(administration, completed, pending)
+    assert [row.outcome for row in later.snapshots] == ["recycled", "deleted"]
+    assert later.snapshots[0].until is not None
+    assert later.freed_bytes + later.freed_from_bin_bytes == at_once.freed_bytes
+    assert 0 < later.freed_bytes < at_once.freed_bytes
+
+
+def test_a_snapshot_that_is_not_there_is_named(world: World, administration: Administration) -> None:
+    known = source(world, {0: block(1)})
+    for request, why in (
+        (ReckonFreed(snapshot_ids=[known, UNKNOWN]), RefusedBecause.NOT_FOUND),
+        (ReckonFreed(snapshot_ids=[]), RefusedBecause.INVALID),
+        (ReckonFreed(snapshot_ids=[known] * 1_001), RefusedBecause.INVALID),
+        (ReckonUsage(account_id="000000000000"), RefusedBecause.NOT_FOUND),
+        (ReckonUsage(tag_key=""), RefusedBecause.INVALID),
+        (ShowReckoning(reckoning_id="00"), RefusedBecause.NOT_FOUND),
+    ):
+        with pytest.raises(AdministrationRefused) as caught:
+            finished(administration, request)
+        assert caught.value.why is why
+
+
+def test_a_block_map_that_cannot_be_read_gives_no_number(
+    world: World, administration: Administration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source(world, {0: block(1)})
+
+    def broken(*_: Any) -> Any:
+        raise ChunkDamaged("not what it was")
+
+    monkeypatch.setattr(world.context.chunks, "nodes", broken)
+    with pytest.raises(StoreError, match="not what it was"):
+        usage(administration)
+
+
+# --- one at a time, and never for nobody
+
+
+class Slow:
+    """A reckoning that waits until a test lets it go on."""
+
+    def __init__(self) -> None:
+        self.began, self.go_on = Event(), Event()
+
+    def work(self, watch: Watch) -> str:
+        watch(1, 3)
+        self.began.set()
+        self.go_on.wait()
+        watch(2, 3)
+        return "done"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def reckonings(clock: ManualClock) -> Reckonings:
+    return Reckonings(clock, SeededEntropy())
+
+
+def ended(reckonings: Reckonings) -> None:
+    assert reckonings._thread is not None
+    reckonings._thread.join()
+
+
+def test_only_one_is_under_way_and_says_how_far_it_is(reckonings: Reckonings) -> None:
+    slow = Slow()
+    begun = reckonings.begin(slow.work)
+    slow.began.wait()
+    found = reckonings.find(begun.reckoning_id)
+    assert (found.finished, found.steps_done, found.steps) == (False, 1, 3)
+    with pytest.raises(AdministrationRefused, match="under way"):
+        reckonings.begin(slow.work)
+    slow.go_on.set()
+    ended(reckonings)
+    assert reckonings.find(begun.reckoning_id).result == "done"
+    reckonings.begin(lambda _: "the next")
+    ended(reckonings)
+    assert reckonings.find(begun.reckoning_id).result == "done", "the last few stay"
+
+
+def test_one_that_nobody_asks_after_ends_by_itself(reckonings: Reckonings, clock: ManualClock) -> None:
+    slow = Slow()
+    begun = reckonings.begin(slow.work)
+    slow.began.wait()
+    clock.advance(seconds=61)
+    slow.go_on.set()
+    ended(reckonings)
+    with pytest.raises(StoreUnavailable, match="stopped"):
+        reckonings.find(begun.reckoning_id)
+
+
+def test_asking_keeps_it_going(reckonings: Reckonings, clock: ManualClock) -> None:
+    slow = Slow()
+    begun = reckonings.begin(slow.work)
+    slow.began.wait()
+    for _ in range(3):
+        clock.advance(seconds=50)
+        reckonings.find(begun.reckoning_id)
+    slow.go_on.set()
+    ended(reckonings)
+    assert reckonings.find(begun.reckoning_id).result == "done"
+
+
+def test_stopping_waits_for_its_end_and_forgets_it(reckonings: Reckonings) -> None:
+    seen: list[int] = []
+
+    def work(watch: Watch) -> None:
+        for step in range(1 << 60):
+            seen.append(step)
+            watch(step, 1 << 60)
+
+    begun = reckonings.begin(work)
+    reckonings.stop(begun.reckoning_id)
+    count = len(seen)
+    reckonings.stop(begun.reckoning_id)
+    with pytest.raises(AdministrationRefused, match="is over"):
+        reckonings.find(begun.reckoning_id)
+    reckonings.begin(work)
+    reckonings.close()
+    assert len(seen) >= count
+    assert not any(not each.finished for each in reckonings._known.values())
+
+
+def test_what_came_of_old_ones_is_forgotten(reckonings: Reckonings) -> None:
+    begun = []
+    for number in range(6):
+        begun.append(reckonings.begin(lambda _, number=number: number))  # type: ignore[misc]
+        ended(reckonings)
+    for forgotten in begun[:2]:
+        with pytest.raises(AdministrationRefused):
+            reckonings.find(forgotten.reckoning_id)
+    assert [reckonings.find(each.reckoning_id).result for each in begun[2:]] == [2, 3, 4, 5]
+
+
+def test_stopping_by_message_is_welcome_twice(office: Office) -> None:
+    begun = office.administration.ask(ReckonUsage())
+    for _ in range(2):
+        office.administration.ask(StopReckoning(reckoning_id=begun.reckoning_id))
