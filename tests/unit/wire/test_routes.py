@@ -116,11 +116,8 @@ def test_the_root_is_ec2s(line: str) -> None:
 
 
 def scoped(service: str) -> tuple[str, str]:
-    return (
-        "Authorization",
-        f"AWS4-HMAC-SHA256 SignedHeaders=host, Credential=AKIDEXAMPLE/20260101/us-east-1/{service}/aws4_request"
-        + ", Signature=0",
-    )
+    credential = f"AKIDEXAMPLE/20260101/us-east-1/{service}/aws4_request"
+    return "Authorization", f"AWS4-HMAC-SHA256 SignedHeaders=host, Credential={credential}, Signature=0"
 
 
 @pytest.mark.parametrize(
