@@ -98,10 +98,17 @@ class Process:
 
     def peak_bytes(self) -> int:
         """Largest resident memory since the start, or since `forget_peak`."""
+        return self._status_bytes("VmHWM")
+
+    def resident_bytes(self) -> int:
+        """Resident memory now."""
+        return self._status_bytes("VmRSS")
+
+    def _status_bytes(self, name: str) -> int:
         for line in (self._proc / "status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) * 1024
-        raise BenchmarkError(f"{self._proc}/status has no VmHWM: has the program ended?")
+        raise BenchmarkError(f"{self._proc}/status has no {name}: has the program ended?")
 
     def forget_peak(self) -> None:
         """Let the peak start again from what is resident now, where the kernel allows it."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.many_snapshots import CALLS, CallMeasurement
 from benchmarks.throughput import Measurement, mib_per_s
 from benchmarks.volume_sizes import SizeMeasurement
 
@@ -117,6 +118,42 @@ def sizes_table(measurements: Sequence[SizeMeasurement]) -> str:
     return _aligned(rows)
 
 
+def snapshots_table(measurements: Sequence[CallMeasurement]) -> str:
+    """Return one line for each call and number of snapshots."""
+    rows = [
+        [
+            "call",
+            "snapshots",
+            "found",
+            "pages",
+            "first page ms",
+            "CPU ms",
+            "page p50 ms",
+            "walk s",
+            "CPU s",
+            "server MiB before",
+            "added",
+        ]
+    ]
+    rows += [
+        [
+            each.call,
+            str(each.snapshots),
+            str(each.found),
+            str(each.pages),
+            f"{each.first_page_ms:.1f}",
+            f"{each.first_page_cpu_ms:.1f}",
+            f"{each.page_ms:.1f}",
+            f"{each.walk_s:.2f}",
+            f"{each.walk_cpu_s:.2f}",
+            f"{each.idle_bytes / _MIB:.0f}",
+            f"{each.grown_bytes / _MIB:.1f}",
+        ]
+        for each in sorted(measurements, key=lambda each: list(CALLS).index(each.call))
+    ]
+    return _aligned(rows)
+
+
 def machine() -> dict[str, Any]:
     """Return what the numbers were measured on."""
     cpu = ""
@@ -155,7 +192,7 @@ def write(directory: Path, name: str, facts: dict[str, Any], tables: Sequence[st
     return path
 
 
-def as_facts(measurement: Measurement | SizeMeasurement) -> dict[str, Any]:
+def as_facts(measurement: Measurement | SizeMeasurement | CallMeasurement) -> dict[str, Any]:
     """Return a measurement as JSON can hold it."""
     return asdict(measurement)
 

@@ -1,8 +1,8 @@
 """`make bench`: what the service does on this machine, next to the least that any service would have to do.
 
-    python -m benchmarks.run                  three repetitions, about four minutes
+    python -m benchmarks.run                  three repetitions, about seven minutes
     python -m benchmarks.run --full           five times as many requests, five repetitions
-    python -m benchmarks.run --part sizes     only one part: throughput or sizes
+    python -m benchmarks.run --part sizes     only one part: throughput, sizes or snapshots
 
 The table goes to standard output, and with all details to bench-results/. How to read it: benchmarks/README.md.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import report
+from benchmarks.many_snapshots import SNAPSHOT_COUNTS, CallMeasurement, ManySnapshots
 from benchmarks.programs import BenchmarkError, Programs
 from benchmarks.requests_file import Pool
 from benchmarks.throughput import FULL, SHORT, Measurement, Repetition
@@ -45,6 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sizes = _sizes(tools, pool, directory)
             facts["sizes"] = [report.as_facts(each) for each in sizes]
             tables.append(report.sizes_table(sizes))
+        if options.part in {None, "snapshots"}:
+            calls = _snapshots(directory)
+            facts["snapshots"] = [report.as_facts(each) for each in calls]
+            tables.append(report.snapshots_table(calls))
     except BenchmarkError as error:
         print(f"No numbers: {error}", file=sys.stderr)
         return 1
@@ -84,6 +89,14 @@ def _sizes(tools: Programs, pool: Pool, directory: Path) -> list[SizeMeasurement
     return measurements
 
 
+def _snapshots(directory: Path) -> list[CallMeasurement]:
+    measurements: list[CallMeasurement] = []
+    for count in SNAPSHOT_COUNTS:
+        measurements += ManySnapshots(directory / "snapshots").measure(count)
+        print(f"{count} snapshots measured", file=sys.stderr)
+    return measurements
+
+
 def _heading(facts: dict[str, object]) -> str:
     machine = facts["machine"]
     assert isinstance(machine, dict)
@@ -101,7 +114,7 @@ def _heading(facts: dict[str, object]) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make bench", description="Measure throughput and latency.")
     parser.add_argument("--full", action="store_true", help="more requests, more repetitions")
-    parser.add_argument("--part", choices=["throughput", "sizes"], help="measure only this")
+    parser.add_argument("--part", choices=["throughput", "sizes", "snapshots"], help="measure only this")
     parser.add_argument(
         "--directory", type=Path, help="put the stores on this file system instead of bench-results/"
     )

@@ -18,8 +18,9 @@ from neve.limits import Limits
 from neve.messages.ec2 import Filter
 from neve.operations.context import Caller, Context
 
-_SLICE_RECORDS = 100
-"""Records read at a time: the memory one Describe call takes beside its answer."""
+_SLICE_RECORDS = 101
+"""Records read at a time: the memory one Describe call takes beside its answer. One more than a hundred, since a page
+is cut when the record after it was seen: pages of a hundred take one slice, those of a thousand ten."""
 
 
 _Item = TypeVar("_Item")
