@@ -122,6 +122,10 @@ class LogCheck:
         """Say that bytes stand where the log says it has none."""
         self._find(Tampering.INSERTED, place, f"{count} bytes stand behind the end of {place.file}")
 
+    def find_lost_end(self, place: Place) -> None:
+        """Say that a genuine line lacks the byte that ended it, in a file that the log went on from."""
+        self._find(Tampering.ALTERED, place, f"the last line of {place.file} has lost its end")
+
     def finish(self, place: Place) -> Sequence[Finding]:
         """Say what is missing at the end, where `place` is; return the findings, the first one first."""
         reaches = max([mark.sequence for mark in (self._sealed, self._outside) if mark], default=0)

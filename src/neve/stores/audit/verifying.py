@@ -128,9 +128,12 @@ def _take_file(
             notes.append(f"{len(raw)} bytes of a line without end stand at the end of {name}")
             break
         line_number += 1
-        line = check.take(Place(file=name, line=line_number), raw.removesuffix(b"\n"))
+        here = Place(file=name, line=line_number)
+        line = check.take(here, raw.removesuffix(b"\n"))
         if line is not None:
             _note(name, line, notes)
+            if not raw.endswith(b"\n"):
+                check.find_lost_end(here)
     place = Place(file=name, line=line_number)
     if continued is not None:
         behind = folder.size(number) - continued.size

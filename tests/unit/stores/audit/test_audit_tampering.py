@@ -62,6 +62,11 @@ def test_no_byte_can_be_changed_put_in_or_taken_out(data: st.DataObject) -> None
         assert bool(log.kinds()) == (after != before)
 
 
+def test_the_end_of_a_files_last_line_cannot_be_taken_away(log: Log) -> None:
+    rewritten(log, 0, lambda lines: [*lines[:-1], lines[-1].removesuffix(b"\n")])
+    assert log.kinds() == ["altered"]
+
+
 @given(data=st.data())
 def test_no_lines_can_be_moved_repeated_or_taken_out(data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:
