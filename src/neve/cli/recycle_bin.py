@@ -17,9 +17,10 @@ RuleArgument = Annotated[str, typer.Argument(metavar="RULE", help="A rule's id, 
 
 @app.callback()
 def _bin() -> None:
-    """Have deleted snapshots back, and say by rules which ones stay in the recycle bin, and for how long.
+    """Have deleted snapshots back, and say which are kept.
 
-    Without a rule nothing goes to the bin: what is deleted is gone.
+    Rules say which deleted snapshots stay in the recycle bin, and for how long. Without a rule nothing goes there: what is
+    deleted is gone.
 
     Exit status: 0 done, 2 wrong usage or AWS settings, 3 no such snapshot or rule, or no permission, 5 the service cannot
     be reached or is too busy, 130 interrupted.

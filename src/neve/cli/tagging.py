@@ -15,7 +15,9 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=N
 
 @app.callback()
 def _tag() -> None:
-    """Set, take off and list the account's tags on snapshots. Tags on a shared snapshot are each account's own.
+    """Set, take off and list tags of snapshots.
+
+    Tags are the account's own, on its own snapshots and on those that were shared with it.
 
     Exit status: 0 done, 2 wrong usage or AWS settings, 3 no such snapshot, no permission, or a tag that cannot be, 5 the
     service cannot be reached or is too busy, 130 interrupted.
