@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
 
+from neve.limits import KIB
 from neve.messages.constraints import Kind, Shape
 
 
@@ -90,19 +91,19 @@ _GRANT_OPERATIONS: Final = (
 _SERVICE_PRINCIPAL: Final = r"^([A-Za-z0-9\-]+)\.([A-Za-z0-9\-]+)(\.[A-Za-z0-9\-]+)+$"
 
 AliasName = Annotated[str, _text(1, 256, pattern="^[a-zA-Z0-9:/_-]+$")]
-AttestationDocument = Annotated[bytes, Shape(kind=Kind.BLOB, minimum=1, maximum=262144)]
-Ciphertext = Annotated[bytes, Shape(kind=Kind.BLOB, minimum=1, maximum=6144)]
+AttestationDocument = Annotated[bytes, Shape(kind=Kind.BLOB, minimum=1, maximum=256 * KIB)]
+Ciphertext = Annotated[bytes, Shape(kind=Kind.BLOB, minimum=1, maximum=6 * KIB)]
 CustomKeyStoreId = Annotated[str, _text(1, 64)]
 CustomerMasterKeySpec = Annotated[str, _text(enum=_KEY_SPECS_OF_OLD)]
 DataKeySpec = Annotated[str, _text(enum=("AES_256", "AES_128"))]
-Description = Annotated[str, _text(0, 8192)]
+Description = Annotated[str, _text(0, 8 * KIB)]
 DryRunModifiers = tuple[Annotated[str, _text(enum=("IGNORE_CIPHERTEXT",))], ...]
 EncryptionAlgorithm = Annotated[str, _text(enum=_ENCRYPTION_ALGORITHMS)]
 EncryptionContext = Mapping[str, str]
 GrantId = Annotated[str, _text(1, 128)]
 GrantName = Annotated[str, _text(1, 256, pattern="^[a-zA-Z0-9:/_-]+$")]
 GrantOperations = tuple[Annotated[str, _text(enum=_GRANT_OPERATIONS)], ...]
-GrantToken = Annotated[str, _text(1, 8192)]
+GrantToken = Annotated[str, _text(1, 8 * KIB)]
 GrantTokens = Annotated[tuple[GrantToken, ...], Size(0, 10)]
 IncludeKeyMaterial = Annotated[str, _text(enum=("ALL_KEY_MATERIAL", "ROTATIONS_ONLY"))]
 KeyEncryptionMechanism = Annotated[str, _text(enum=("RSAES_OAEP_SHA_256",))]
@@ -114,8 +115,8 @@ Marker = Annotated[str, _text(1, 1024, pattern=r"[\u0020-\u00FF]*")]
 NumberOfBytes = Annotated[int, _number(1, 1024)]
 Origin = Annotated[str, _text(enum=("AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"))]
 PendingWindowInDays = Annotated[int, _number(1, 365)]
-Plaintext = Annotated[bytes, Shape(kind=Kind.BLOB, minimum=1, maximum=4096, sensitive=True)]
-PolicyDocument = Annotated[str, _text(1, 131072, pattern=r"[\u0009\u000A\u000D\u0020-\u00FF]+")]
+Plaintext = Annotated[bytes, Shape(kind=Kind.BLOB, minimum=1, maximum=4 * KIB, sensitive=True)]
+PolicyDocument = Annotated[str, _text(1, 128 * KIB, pattern=r"[\u0009\u000A\u000D\u0020-\u00FF]+")]
 PolicyName = Annotated[str, _text(1, 128, pattern=r"[\w]+")]
 PrincipalId = Annotated[str, _text(1, 256, pattern=r"^[\w+=,.@:/-]+$")]
 ResourceOwners = Annotated[
