@@ -6,7 +6,7 @@ from neve.limits import TINY
 from neve.stores.metadata.contract import MetadataStore
 from neve.stores.metadata.sqlite import SqliteMetadataStore
 from neve.testing.memory_metadata import FACTS
-from neve.testing.metadata_machine import MetadataMachine
+from neve.testing.metadata_machine_chunks import ChunksMachine
 from neve.testing.metadata_machine_lifecycle import LifecycleMachine
 
 
@@ -20,7 +20,7 @@ class SqliteRecords:
         return SqliteMetadataStore.open(path / "metadata.db", limits=TINY)
 
 
-class SqliteMachine(MetadataMachine):
+class SqliteMachine(ChunksMachine):
     records = SqliteRecords()
 
 

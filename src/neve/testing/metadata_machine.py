@@ -1,5 +1,8 @@
 """Programs of metadata calls, run on a store and on the one in memory, which must answer alike.
 
+Here is what every program does; `metadata_machine_chunks` and `metadata_machine_lifecycle` each add what the other has
+no use for, so that either searches densely.
+
 Hypothesis writes the programs, over a universe small enough to collide: three domains of two accounts, three chunks,
 four indexes, two client tokens, deadlines a few minutes away. After every call everything that can be read is read
 from both. Keys are a store's own business, so they are compared by what they name.
@@ -10,7 +13,6 @@ A backend joins by saying how its store is made and how it is opened again.
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -19,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from neve.domain.blocks import BlockIndex
 from neve.domain.identities import AccountId, DomainKey, SnapshotId
-from neve.domain.snapshots import CompletionClaim, Origin, Sealed, Snapshot, SnapshotKey, State, observed
+from neve.domain.snapshots import CompletionClaim, Origin, Sealed, Snapshot, SnapshotKey
 from neve.errors import NeveError
 from neve.stores.metadata.contract import (
     EVERYBODY,
@@ -72,7 +74,6 @@ grantees = st.sampled_from([*ACCOUNTS, EVERYBODY])
 seldom = st.sampled_from([False] * 9 + [True])
 Entry = tuple[int, int, int, int]
 """Pick, domain (overruled by the snapshot's own unless the batch is stray), index, chunk."""
-entries = st.tuples(picks, domains, st.integers(0, 3), chunks)
 
 
 class Side:
@@ -374,36 +375,6 @@ class MetadataMachine(RuleBasedStateMachine):
         new = [chunk for chunk in contents.values() if chunk]
         self._publish(domain, new, [(pick, domain, index, chunk) for index, chunk in contents.items()], [])
 
-    @rule(
-        domain=domains,
-        new=st.lists(chunks, max_size=2),
-        blocks=st.lists(entries, min_size=1, max_size=4),
-        holds=st.lists(entries, max_size=2),
-        is_stray=seldom,
-        is_cancelled=seldom,
-    )
-    def publish(
-        self,
-        *,
-        domain: int,
-        new: Sequence[int],
-        blocks: Sequence[Entry],
-        holds: Sequence[Entry],
-        is_stray: bool,
-        is_cancelled: bool,
-    ) -> None:
-        """Publish anything. Only a stray one holds nodes of a pending snapshot or leaves its domain."""
-        if not is_stray:
-            holds = [hold for hold in holds if not self._is_pending(hold[0])]
-        self._publish(domain, new, blocks, holds, is_stray=is_stray, is_cancelled=is_cancelled)
-
-    def _is_pending(self, pick: int) -> bool:
-        there = chain.from_iterable(
-            self._memory.snapshots(account_id, after=None, limit=100) for account_id in ACCOUNTS
-        )
-        pending = {number_of(each) for each in there if observed(each, self.now_ms).state is State.PENDING}
-        return self._number(pick) in pending
-
     def _publish(
         self,
         domain: int,
@@ -450,16 +421,6 @@ class MetadataMachine(RuleBasedStateMachine):
             )
 
         self.both(lambda side: side.store.publish(batch(side), now_ms=self.now_ms))
-
-    @rule(domain=domains, chunk=chunks)
-    def mark_bad(self, domain: int, chunk: int) -> None:
-        self.both(lambda side: side.store.mark_bad(side.domain_key(domain), chunk_id(chunk)))
-
-    @rule(used=st.integers(0, 5))
-    def reserve_a_name_that_may_be_used(self, used: int) -> None:
-        self._reserved += 1
-        names = [segment_name(self._reserved), segment_name(self._reserved - used)][: 1 + used]
-        self.both(lambda side: side.store.reserve_segments(names, now_ms=self.now_ms))
 
     @rule(is_orderly=st.booleans())
     def restart(self, *, is_orderly: bool) -> None:
@@ -509,13 +470,3 @@ class MetadataMachine(RuleBasedStateMachine):
         self.both(lambda side: side.store.blocks(side.key(number), after=None, limit=100))
         self.both(lambda side: side.store.block_count(side.key(number)))
         self.both(lambda side: side.store.needs.held_nodes(side.key(number), after=None, limit=100))
-
-    @invariant()
-    def both_show_the_same_chunks(self) -> None:
-        for domain in range(len(ACCOUNT_OF_DOMAIN)):
-            self._compare_chunks(domain)
-
-    def _compare_chunks(self, domain: int) -> None:
-        ids = [chunk_id(number) for number in CHUNKS]
-        self.both(lambda side: side.store.chunks(side.domain_key(domain), ids))
-        self.both(lambda side: side.store.stored(side.domain_key(domain), ids))
