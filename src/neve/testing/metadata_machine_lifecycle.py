@@ -15,6 +15,7 @@ from neve.domain.identities import AccountId
 from neve.domain.locks import DAY_MS, Lock, LockMode
 from neve.domain.retention import ResourceTag, RetentionRule
 from neve.domain.snapshots import Snapshot
+from neve.stores.metadata.contract import EVERYBODY
 from neve.stores.metadata.contract_lifecycle import Copy, CopyStart
 from neve.testing.metadata_contract_bin import rule_of
 from neve.testing.metadata_contract_copies import copy_start
@@ -51,6 +52,7 @@ locks = st.one_of(
     ),
 )
 """Made when the clock stood at 0; an expiry is so many minutes after that."""
+EXPIRED = Lock(mode=LockMode.GOVERNANCE, created_ms=0, duration_days=None, expires_ms=0, cool_off_hours=None)
 resource_tags = st.lists(
     st.builds(ResourceTag, st.sampled_from("abc"), st.sampled_from([None, "", "1"])), max_size=2
 ).map(tuple)
@@ -137,14 +139,17 @@ class LifecycleMachine(MetadataMachine):
         self.both(lambda side: side.store.lifecycle.rule(owner, rule_id))
         self.both(lambda side: side.store.lifecycle.remove_rule(owner, rule_id))
 
-    @rule(pick=picks, given=tags)
-    def recycle(self, pick: int, *, given: dict[str, str]) -> None:
-        """Have one in the bin, complete and tagged and shared."""
+    @rule(pick=picks, given=tags, was_locked=st.booleans())
+    def recycle(self, pick: int, *, given: dict[str, str], was_locked: bool) -> None:
+        """Have one in the bin: complete, tagged, shared, tagged by a guest, and with a lock that expired."""
         self.put_tags(named=[pick], is_stranger=False, given=given, tags_max=4)
         self.complete(pick, 0, 1, is_deleted=False)
+        if was_locked:
+            self.change_the_lock(pick=pick, lock=EXPIRED, is_stranger=False)
+        self.share_with_a_guest_who_tags(pick, given=given, add=[EVERYBODY], remove=[])
         owner = self._account(pick, is_stranger=False)
         self.put_a_rule(owner=owner, rule_id="p", days=1, wanted=(), excluded=(), given={})
-        self.share(pick, is_stranger=False, given=given, add=["all"], is_deleted=True)
+        self.delete(pick, is_stranger=False)
 
     @rule(pick=picks, is_stranger=seldom)
     def restore(self, pick: int, *, is_stranger: bool) -> None:
