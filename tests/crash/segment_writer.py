@@ -132,7 +132,7 @@ def points(root: Path, form: str) -> None:
         os.write(1, f"{ended} {name}\n".encode())
 
 
-def _small_parts(name: SegmentName) -> Sequence[bytes]:
+def _small_parts(name: SegmentName) -> Sequence[bytes | memoryview]:
     content = name.encode()
     entry = SegmentEntry(
         domain_uid=b"d" * 16,

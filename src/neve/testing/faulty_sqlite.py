@@ -81,12 +81,12 @@ class FaultySqlite(apsw.VFS):
             self._failed += 1
             raise self._error("planted")
 
-    def xOpen(self, name: Any, flags: list[int]) -> "FaultyFile":  # noqa: N802 - SQLite's name
+    def xOpen(self, name: Any, flags: list[int]) -> "FaultyFile":
         path = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
         self.note(Operation(act=Act.OPEN, path=path))
         return FaultyFile(self, name, flags, path)
 
-    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802 - SQLite's name
+    def xDelete(self, filename: str, syncdir: bool) -> None:
         self.note(Operation(act=Act.DELETE, path=filename))
         super().xDelete(filename, syncdir)
 
@@ -99,19 +99,19 @@ class FaultyFile(apsw.VFSFile):
         self._faults = faults
         self._path = path
 
-    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 - SQLite's name
+    def xRead(self, amount: int, offset: int) -> bytes:
         self._faults.note(Operation(act=Act.READ, path=self._path))
         return super().xRead(amount, offset)
 
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - SQLite's name
+    def xWrite(self, data: bytes, offset: int) -> None:
         self._faults.note(Operation(act=Act.WRITE, path=self._path, offset=offset, content=bytes(data)))
         super().xWrite(data, offset)
 
-    def xTruncate(self, newsize: int) -> None:  # noqa: N802 - SQLite's name
+    def xTruncate(self, newsize: int) -> None:
         self._faults.note(Operation(act=Act.TRUNCATE, path=self._path, offset=newsize))
         super().xTruncate(newsize)
 
-    def xSync(self, flags: int) -> None:  # noqa: N802 - SQLite's name
+    def xSync(self, flags: int) -> None:
         self._faults.note(Operation(act=Act.SYNC, path=self._path))
         super().xSync(flags)
 
