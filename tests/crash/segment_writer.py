@@ -80,7 +80,7 @@ class DeadlyFiles(FaultyFileOperations):
         return super()._pass_on(method, *arguments, **named)
 
 
-def segment_parts(name: SegmentName, chance: random.Random) -> Sequence[bytes]:
+def segment_parts(name: SegmentName, chance: random.Random) -> Sequence[bytes | memoryview]:
     """Return a segment of a few chunks that can be told from every other."""
     contents = [
         f"{name} {number} ".encode() * chance.randrange(1, 4000) + chance.randbytes(chance.randrange(2000))
