@@ -97,6 +97,7 @@ def test_the_log_tells_who_did_what_and_who_was_denied(site: Site) -> None:
     assert len(site.shown("--since", "1h")) == len(site.shown())
 
 
+@pytest.mark.slow
 def test_the_log_tells_what_operators_did_through_the_server_and_without_it(site: Site) -> None:
     site.commands.done("users", "create", str(site.server.directory), "anna")
     assert site.commands.run("users", "create", str(site.server.directory), "anna").status == 1
@@ -122,6 +123,7 @@ def test_the_log_tells_what_operators_did_through_the_server_and_without_it(site
     assert site.audit("verify")["whole"]
 
 
+@pytest.mark.slow
 def test_a_running_servers_log_is_verified_beside_it_and_survives_restarts(site: Site) -> None:
     ec2 = site.server.client("ec2")
     ec2.enable_ebs_encryption_by_default()

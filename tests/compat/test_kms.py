@@ -317,6 +317,7 @@ class Cli:
         return json.loads(done.stdout or b"null")
 
 
+@pytest.mark.slow
 def test_CLIENT_a_key_lives_its_life_in_the_aws_cli(server: ServerProcess, tmp_path: Path) -> None:
     aws = Cli(server, tmp_path)
     name = unique("alias/")

@@ -338,6 +338,7 @@ def aws(owner: Person, server: ServerProcess, tmp_path: Path) -> Callable[..., A
     return run
 
 
+@pytest.mark.slow
 def test_CLIENT_locks_and_the_bin_in_the_aws_cli(owner: Person, aws: Callable[..., Any]) -> None:
     snapshot_id = completed(owner)
     named = ("--snapshot-id", snapshot_id)

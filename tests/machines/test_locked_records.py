@@ -10,7 +10,7 @@ from machines.locked_records import Program, attack, memory_store, programs, sql
 from neve.stores.metadata.contract import MetadataStore
 
 
-@pytest.mark.parametrize("opened", [sqlite_store, memory_store])
+@pytest.mark.parametrize("opened", [pytest.param(sqlite_store, marks=pytest.mark.slow), memory_store])
 @settings(max_examples=500)
 @given(program=programs)
 def test_no_snapshot_that_a_lock_forbids_to_go_is_ever_gone(

@@ -42,6 +42,7 @@ TestLocksOverFolder = LocksOverFolder.TestCase
 TestLocksOverFolder.settings = settings(max_examples=PROGRAMS // 25, stateful_step_count=30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bug", ["shortened", "unlocked", "deleted"])
 def test_the_alarm_rings(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Plant a bug, and see that some program finds it."""
@@ -52,7 +53,7 @@ def test_the_alarm_rings(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
     else:
         monkeypatch.setattr(Lock, "forbids_deletion", lambda *_: False)
     searching = settings(
-        max_examples=1000,
+        max_examples=5000,
         stateful_step_count=30,
         phases=[Phase.generate],
         database=None,

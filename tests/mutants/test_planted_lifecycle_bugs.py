@@ -162,6 +162,7 @@ def test_the_lifecycle_machine_catches(bug: str, monkeypatch: pytest.MonkeyPatch
         run_state_machine_as_test(SqliteLifecycleMachine, settings=SEARCH)
 
 
+@pytest.mark.slow
 def test_without_a_planted_bug_the_lifecycle_machine_finds_nothing() -> None:
     run_state_machine_as_test(SqliteLifecycleMachine, settings=settings(SEARCH, max_examples=30))
 
