@@ -69,6 +69,7 @@ picks = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 4, UNKNOWN_PICK])
 """Which of the snapshots there are, counted from the newest."""
 chunks = st.sampled_from(CHUNKS)
 tags = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["", "1", "2"]), max_size=3)
+removed_tags = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([None, "", "1"])), max_size=2)
 tokens = st.sampled_from(["once", "twice"])
 grantees = st.sampled_from([*ACCOUNTS, EVERYBODY])
 seldom = st.sampled_from([False] * 9 + [True])
@@ -356,7 +357,7 @@ class MetadataMachine(RuleBasedStateMachine):
     @rule(
         named=st.lists(picks, min_size=1, max_size=2),
         is_stranger=seldom,
-        removed=st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([None, "", "1"])), max_size=2),
+        removed=removed_tags,
     )
     def remove_tags(
         self, *, named: Sequence[int], is_stranger: bool, removed: Sequence[tuple[str, str | None]]

@@ -28,6 +28,7 @@ from neve.testing.metadata_machine import (
     domains,
     grantees,
     picks,
+    removed_tags,
     seldom,
     tags,
 )
@@ -146,7 +147,7 @@ class LifecycleMachine(MetadataMachine):
         self.complete(pick, 0, 1, is_deleted=False)
         if was_locked:
             self.change_the_lock(pick=pick, lock=EXPIRED, is_stranger=False)
-        self.share_with_a_guest_who_tags(pick, given=given, add=[EVERYBODY], remove=[])
+        self.share_with_a_guest_who_tags(pick, given=given, add=[EVERYBODY], removed=[], remove=[])
         owner = self._account(pick, is_stranger=False)
         self.put_a_rule(owner=owner, rule_id="p", days=1, wanted=(), excluded=(), given={})
         self.delete(pick, is_stranger=False)
@@ -258,12 +259,26 @@ class LifecycleMachine(MetadataMachine):
 
     # --- tags of guests
 
-    @rule(pick=picks, given=tags, add=st.lists(grantees, min_size=1, max_size=2), remove=st.lists(grantees))
+    @rule(
+        pick=picks,
+        given=tags,
+        add=st.lists(grantees, min_size=1, max_size=2),
+        removed=removed_tags,
+        remove=st.lists(grantees),
+    )
     def share_with_a_guest_who_tags(
-        self, pick: int, *, given: dict[str, str], add: Sequence[str], remove: Sequence[str]
+        self,
+        pick: int,
+        *,
+        given: dict[str, str],
+        add: Sequence[str],
+        removed: Sequence[tuple[str, str | None]],
+        remove: Sequence[str],
     ) -> None:
         self.share(pick, is_stranger=False, given={}, add=add, is_deleted=False)
-        self.put_tags(named=[pick], is_stranger=True, given=given, tags_max=3)
+        self.put_tags(named=[pick], is_stranger=True, given=given, tags_max=2)
+        if removed:
+            self.remove_tags(named=[pick], is_stranger=True, removed=removed)
         self.unshare(pick, is_stranger=False, add=[], remove=remove)
 
     # --- everything that can be read
