@@ -461,13 +461,3 @@ class MetadataMachine(RuleBasedStateMachine):
 
     def _compare_seen(self, account_id: AccountId, name: SnapshotId) -> None:
         self.both(lambda side: side.store.visible_snapshot(account_id, name))
-
-    @invariant()
-    def both_show_the_same_blocks(self) -> None:
-        for number in range(1, self._started + 1):
-            self._compare_blocks(number)
-
-    def _compare_blocks(self, number: int) -> None:
-        self.both(lambda side: side.store.blocks(side.key(number), after=None, limit=100))
-        self.both(lambda side: side.store.block_count(side.key(number)))
-        self.both(lambda side: side.store.needs.held_nodes(side.key(number), after=None, limit=100))

@@ -68,6 +68,16 @@ class ChunksMachine(MetadataMachine):
         self.both(lambda side: side.store.reserve_segments(names, now_ms=self.now_ms))
 
     @invariant()
+    def both_show_the_same_blocks(self) -> None:
+        for number in range(1, self._started + 1):
+            self._compare_blocks(number)
+
+    def _compare_blocks(self, number: int) -> None:
+        self.both(lambda side: side.store.blocks(side.key(number), after=None, limit=100))
+        self.both(lambda side: side.store.block_count(side.key(number)))
+        self.both(lambda side: side.store.needs.held_nodes(side.key(number), after=None, limit=100))
+
+    @invariant()
     def both_show_the_same_chunks(self) -> None:
         for domain in range(len(ACCOUNT_OF_DOMAIN)):
             self._compare_chunks(domain)

@@ -26,7 +26,6 @@ from neve.testing.metadata_machine import (
     MetadataMachine,
     Side,
     domains,
-    grantees,
     picks,
     removed_tags,
     seldom,
@@ -57,6 +56,8 @@ EXPIRED = Lock(mode=LockMode.GOVERNANCE, created_ms=0, duration_days=None, expir
 resource_tags = st.lists(
     st.builds(ResourceTag, st.sampled_from("abc"), st.sampled_from([None, "", "1"])), max_size=2
 ).map(tuple)
+grants = st.sampled_from([(EVERYBODY,), ("",), (EVERYBODY, "")])
+"""The empty one stands for the account that does not own the snapshot."""
 rule_ids = st.sampled_from(["p", "q"])
 sides = st.sampled_from(ACCOUNTS)
 
@@ -65,6 +66,11 @@ class LifecycleMachine(MetadataMachine):
     """The rules. A subclass says which store is put to the test."""
 
     # --- locks
+
+    @rule(pick=picks, first=locks, second=st.one_of(locks, st.none()))
+    def lock_twice(self, *, pick: int, first: Lock, second: Lock | None) -> None:
+        for lock in (first, second):
+            self.change_the_lock(pick=pick, lock=lock, is_stranger=False)
 
     @rule(pick=picks, lock=st.one_of(locks, locks, st.none()), is_stranger=seldom)
     def change_the_lock(self, *, pick: int, lock: Lock | None, is_stranger: bool) -> None:
@@ -147,7 +153,7 @@ class LifecycleMachine(MetadataMachine):
         self.complete(pick, 0, 1, is_deleted=False)
         if was_locked:
             self.change_the_lock(pick=pick, lock=EXPIRED, is_stranger=False)
-        self.share_with_a_guest_who_tags(pick, given=given, add=[EVERYBODY], removed=[], remove=[])
+        self.have_a_guest_who_tags(pick, given=given, granted=(EVERYBODY, ""))
         owner = self._account(pick, is_stranger=False)
         self.put_a_rule(owner=owner, rule_id="p", days=1, wanted=(), excluded=(), given={})
         self.delete(pick, is_stranger=False)
@@ -262,24 +268,35 @@ class LifecycleMachine(MetadataMachine):
     @rule(
         pick=picks,
         given=tags,
-        add=st.lists(grantees, min_size=1, max_size=2),
+        granted=grants,
         removed=removed_tags,
-        remove=st.lists(grantees),
+        taken=st.one_of(st.just(()), grants),
+        is_shared_again=st.booleans(),
+        is_deleted=st.booleans(),
     )
-    def share_with_a_guest_who_tags(
+    def have_a_guest_who_tags(
         self,
         pick: int,
         *,
         given: dict[str, str],
-        add: Sequence[str],
-        removed: Sequence[tuple[str, str | None]],
-        remove: Sequence[str],
+        granted: Sequence[str],
+        removed: Sequence[tuple[str, str | None]] = (),
+        taken: Sequence[str] = (),
+        is_shared_again: bool = False,
+        is_deleted: bool = False,
     ) -> None:
-        self.share(pick, is_stranger=False, given={}, add=add, is_deleted=False)
+        guest = self._account(pick, is_stranger=True)
+        grantees = [grantee or guest for grantee in granted]
+        self.share(pick, is_stranger=False, given={}, add=grantees, is_deleted=False)
         self.put_tags(named=[pick], is_stranger=True, given=given, tags_max=2)
         if removed:
             self.remove_tags(named=[pick], is_stranger=True, removed=removed)
-        self.unshare(pick, is_stranger=False, add=[], remove=remove)
+        if taken:
+            self.unshare(pick, is_stranger=False, add=[], remove=[grantee or guest for grantee in taken])
+        if is_shared_again:
+            self.share(pick, is_stranger=False, given={}, add=grantees, is_deleted=False)
+        if is_deleted:
+            self.delete(pick, is_stranger=False)
 
     # --- everything that can be read
 
@@ -310,3 +327,4 @@ class LifecycleMachine(MetadataMachine):
 
     def _compare_copy(self, number: int) -> None:
         self.both(lambda side: side.store.lifecycle.copy(side.key(number)))
+        self.both(lambda side: side.store.blocks(side.key(number), after=None, limit=100))
