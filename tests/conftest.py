@@ -10,4 +10,5 @@ pytest_plugins = [
     "fix_administration",
     "fix_moto",
     "fix_openbao",
+    "fix_scoreboard",
 ]

@@ -37,7 +37,8 @@ from neve.storage.domains import Domains
 from neve.storage.sealing import Sealer
 from neve.storage.usage import Reckoner
 from neve.stores.marks.contract import OpenMarks
-from neve.stores.metadata.contract import ChunkRecord, MetadataStore
+from neve.stores.metadata.contract import MetadataStore
+from neve.stores.metadata.placement import ChunkRecord
 from neve.stores.segments.contract import SegmentStore
 
 

@@ -290,6 +290,10 @@ class ReservationCancelled(RecordRefused):
     """The segment name is no longer reserved for this writer: its batch must not be published."""
 
 
+class EpochLost(RecordRefused):
+    """Another collector began since: this one may take nothing away any more."""
+
+
 # --- the operator -----------------------------------------------------------------------------------
 
 
@@ -325,6 +329,18 @@ class SegmentMissing(StoreError):
 
 class ChunkMissing(StoreError):
     """A chunk that a snapshot needs has no record: this is data loss, and it is loud."""
+
+
+class ArchiveMissing(StoreError):
+    """The archive has no object of this name."""
+
+
+class ArchiveDamaged(StoreError):
+    """An object of the archive is not what was written."""
+
+
+class CollectionStopped(StoreError):
+    """A collection met something it does not understand, and takes nothing away. The message says what and what to do."""
 
 
 class ChunkDamaged(StoreError):

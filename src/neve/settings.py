@@ -261,6 +261,35 @@ class Settings(BaseModel):
         default=600.0, description="Pause between looks for records that nobody needs any more."
     )
 
+    # --- keeping and taking away
+
+    deletion_undo_s: Count = Field(
+        default=3 * 24 * 3600,
+        description="How long the deletion of a completed snapshot can be undone with `neve undelete`. Its bytes stay so "
+        "long.",
+    )
+    condemned_keep_s: Count = Field(
+        default=24 * 3600,
+        description="How long bytes that nothing needs stay on the disk after their records are gone.",
+    )
+    collect_interval_s: Count = Field(
+        default=6 * 3600, description="Pause between collections. 0 for none but those of `neve gc`."
+    )
+    collect_share_max: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Share of all chunks that one collection may take away: with more it stops and asks.",
+    )
+    scrub_period_s: Count = Field(
+        default=7 * 24 * 3600,
+        description="Every stored byte is read and proven once in this time, by itself. 0 for never.",
+    )
+    archive_interval_s: Seconds = Field(
+        default=5.0,
+        description="Pause between looks for changes that the archive is to have. Completions are there before they show.",
+    )
+
     @field_validator("listen")
     @classmethod
     def _check_port(cls, listen: str) -> str:

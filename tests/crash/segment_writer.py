@@ -20,7 +20,7 @@ from neve.domain.blocks import ChunkKind, chunk_id, digest
 from neve.storage.chunk_codec import ChunkCodec
 from neve.storage.segment_format import SegmentEntry, build
 from neve.stores.file_operations import Buffer, FileOperations, SystemFileOperations
-from neve.stores.metadata.contract import SegmentName
+from neve.stores.metadata.placement import SegmentName
 from neve.stores.segments.local import LocalSegmentStore
 from neve.testing.faulty_files import FaultyFileOperations
 from neve.testing.segment_contract import segment_name

@@ -13,7 +13,7 @@ from neve.domain.blocks import chunk_id, digest
 from neve.errors import ChunkDamaged
 from neve.storage.chunk_codec import decode
 from neve.storage.segment_format import read_table
-from neve.stores.metadata.contract import SegmentName
+from neve.stores.metadata.placement import SegmentName
 from neve.stores.segments.local import LocalSegmentStore
 
 WRITER = Path(__file__).with_name("segment_writer.py")

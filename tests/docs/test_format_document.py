@@ -9,7 +9,7 @@ import pytest
 from neve.domain.blocks import ChunkKind
 from neve.domain.keyring import Purpose
 from neve.stores.metadata import schema, schema_access
-from neve.stores.metadata.contract import Encoding
+from neve.stores.metadata.placement import Encoding
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")

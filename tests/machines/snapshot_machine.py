@@ -24,7 +24,7 @@ from neve.limits import TINY
 from neve.messages.ebs import StartSnapshotRequest
 from neve.operations.ebs.start_snapshot import start_snapshot
 from neve.storage.segment_format import parse
-from neve.stores.metadata.contract import Encoding
+from neve.stores.metadata.placement import Encoding
 from neve.testing.memory_keys import MemoryKeys
 from neve.testing.time_and_chance import ManualClock, SeededEntropy
 from neve.testing.world import ACCOUNT, Stores, World, aggregate_of

@@ -12,7 +12,7 @@ import pytest
 from neve.domain.blocks import ChunkKind
 from neve.storage import chunk_cipher, data_keys
 from neve.storage.chunk_cipher import ChunkCipher, Unsealed
-from neve.stores.metadata.contract import Encoding
+from neve.stores.metadata.placement import Encoding
 from neve.testing.time_and_chance import SeededEntropy
 from unit.storage import test_chunk_cipher, test_data_keys, test_segment_format
 

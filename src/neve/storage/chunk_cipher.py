@@ -24,7 +24,7 @@ from neve.clock import Entropy
 from neve.domain.blocks import ChunkId, ChunkKind
 from neve.errors import ChunkDamaged, InvariantError
 from neve.storage.chunk_codec import SEALED_OVERHEAD_BYTES, Encoded
-from neve.stores.metadata.contract import Encoding
+from neve.stores.metadata.placement import Encoding
 
 GENERATION_BYTES: Final = 4
 """What a sealed chunk begins with: enough to say which key opens it."""

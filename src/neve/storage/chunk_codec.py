@@ -18,7 +18,7 @@ import zstandard
 
 from neve import limits
 from neve.errors import ChunkDamaged, InvariantError
-from neve.stores.metadata.contract import Encoding
+from neve.stores.metadata.placement import Encoding
 
 PLAIN_BYTES_MAX = 16 * limits.MIB
 """Part of the format: no chunk's content is longer. A record that says more is damaged."""

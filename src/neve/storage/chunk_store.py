@@ -25,7 +25,8 @@ from neve.errors import ChunkDamaged, ChunkMissing, SegmentMissing, StoreError
 from neve.limits import KIB, MIB, Limits
 from neve.storage.chunk_codec import ChunkCodec, Encoded
 from neve.storage.domains import OpenDomain
-from neve.stores.metadata.contract import ChunkRecord, MetadataStore
+from neve.stores.metadata.contract import MetadataStore
+from neve.stores.metadata.placement import ChunkRecord
 from neve.stores.segments.contract import SegmentStore
 
 OnDamage = Callable[[ChunkRecord, StoreError], None]

@@ -40,12 +40,11 @@ from neve.storage.segment_format import SegmentEntry, build
 from neve.stores.metadata.contract import (
     Batch,
     BlockWrite,
-    ChunkRecord,
     MetadataStore,
     NodeHold,
-    SegmentName,
     WriteOutcome,
 )
+from neve.stores.metadata.placement import ChunkRecord, SegmentName
 from neve.stores.segments.contract import SegmentStore
 
 _NAMES_RESERVED_AT_ONCE = 64

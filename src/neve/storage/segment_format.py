@@ -20,7 +20,7 @@ from neve import limits
 from neve.domain.blocks import ZERO_CHUNK_ID, ChunkId, ChunkKind
 from neve.errors import ChunkDamaged, StoreUnusable
 from neve.storage.chunk_codec import PLAIN_BYTES_MAX, SEALED_OVERHEAD_BYTES, Encoded
-from neve.stores.metadata.contract import Encoding, SegmentName
+from neve.stores.metadata.placement import Encoding, SegmentName
 
 VERSION = 1
 ENTRIES_MAX = 64 * limits.KIB

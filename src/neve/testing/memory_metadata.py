@@ -39,11 +39,9 @@ from neve.stores.metadata.contract import (
     Batch,
     BlockRow,
     BlockWrite,
-    ChunkRecord,
     MetadataStatistics,
     NodeHold,
     PublishResult,
-    SegmentName,
     SnapshotStart,
     StartCheck,
     Started,
@@ -52,6 +50,7 @@ from neve.stores.metadata.contract import (
     VisibleSnapshot,
     WriteOutcome,
 )
+from neve.stores.metadata.placement import ChunkRecord, SegmentName
 from neve.testing.memory_identities import MemoryIdentityRecords
 from neve.testing.memory_key_records import MemoryKeyRecords
 from neve.testing.memory_lifecycle import MemoryLifecycleRecords

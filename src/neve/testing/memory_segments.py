@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 
 from neve.errors import ChunkDamaged, InvariantError, SegmentMissing, StoreUnavailable
-from neve.stores.metadata.contract import SegmentName
+from neve.stores.metadata.placement import SegmentName
 from neve.stores.segments.contract import SegmentStatistics
 
 

@@ -27,7 +27,6 @@ from neve.stores.metadata.contract import (
     EVERYBODY,
     Batch,
     BlockWrite,
-    ChunkRecord,
     MetadataStore,
     NodeHold,
     StartCheck,
@@ -36,6 +35,7 @@ from neve.stores.metadata.contract import (
     VisibleSnapshot,
 )
 from neve.stores.metadata.contract_lifecycle import Copy, LockedSnapshot, RecycledSnapshot
+from neve.stores.metadata.placement import ChunkRecord
 from neve.testing.memory_metadata import MemoryMetadataStore
 from neve.testing.metadata_scene import (
     ACCOUNT,

@@ -14,17 +14,15 @@ from neve.stores.metadata.contract import (
     Batch,
     BlockRow,
     BlockWrite,
-    ChunkRecord,
-    Encoding,
     MetadataStore,
     NodeHold,
     PublishResult,
-    SegmentName,
     SnapshotStart,
     Started,
     WriteOutcome,
 )
 from neve.stores.metadata.contract_needs import Need
+from neve.stores.metadata.placement import ChunkRecord, Encoding, SegmentName
 
 ACCOUNT: Final = AccountId("111122223333")
 OTHER_ACCOUNT: Final = AccountId("444455556666")

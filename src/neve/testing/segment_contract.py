@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from neve.errors import ChunkDamaged, InvariantError, SegmentMissing, StoreUnavailable
-from neve.stores.metadata.contract import SegmentName
+from neve.stores.metadata.placement import SegmentName
 from neve.stores.segments.contract import SegmentStore
 
 _CONTENT = bytes(range(256)) * 4

@@ -37,7 +37,8 @@ from neve.storage.domains import Domains
 from neve.storage.sealing import Sealer
 from neve.stores.keys.contract import KeyProvider
 from neve.stores.keys.contract_managed import ManagedKeys
-from neve.stores.metadata.contract import ChunkRecord, MetadataStore
+from neve.stores.metadata.contract import MetadataStore
+from neve.stores.metadata.placement import ChunkRecord
 from neve.stores.segments.contract import SegmentStore
 from neve.testing.memory_keys import MemoryKeys
 from neve.testing.time_and_chance import ManualClock, SeededEntropy

@@ -18,7 +18,7 @@ from neve.errors import ChunkDamaged, InvariantError
 from neve.storage import chunk_cipher
 from neve.storage.chunk_cipher import MAP_GENERATION, ChunkCipher, Locked, Unsealed, chunk_key
 from neve.storage.chunk_codec import SEALED_OVERHEAD_BYTES, ChunkCodec, Encoded
-from neve.stores.metadata.contract import Encoding
+from neve.stores.metadata.placement import Encoding
 from neve.testing.time_and_chance import SeededEntropy
 
 UID = bytes(range(16))

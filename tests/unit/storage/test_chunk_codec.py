@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from neve.errors import ChunkDamaged, InvariantError
 from neve.limits import MIB
 from neve.storage.chunk_codec import PLAIN_BYTES_MAX, ChunkCodec, Encoded, decode
-from neve.stores.metadata.contract import Encoding
+from neve.stores.metadata.placement import Encoding
 
 CODEC = ChunkCodec()
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"

@@ -13,7 +13,7 @@ from neve.domain.identities import SnapshotId
 from neve.errors import ChunkDamaged, ChunkMissing, SegmentMissing, StoreError
 from neve.limits import TINY
 from neve.storage.domains import OpenDomain
-from neve.stores.metadata.contract import ChunkRecord, SegmentName
+from neve.stores.metadata.placement import ChunkRecord, SegmentName
 from neve.testing.world import ACCOUNT, World
 
 

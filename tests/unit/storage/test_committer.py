@@ -23,7 +23,8 @@ from neve.errors import (
     StoreUnusable,
 )
 from neve.limits import TINY
-from neve.stores.metadata.contract import Batch, PublishResult, SegmentName
+from neve.stores.metadata.contract import Batch, PublishResult
+from neve.stores.metadata.placement import SegmentName
 from neve.testing.memory_keys import MemoryKeys
 from neve.testing.time_and_chance import SeededEntropy
 from neve.testing.world import ACCOUNT, REGION, World

@@ -19,7 +19,8 @@ from neve.domain.snapshots import CompletionClaim, State
 from neve.errors import ChunkDamaged, StoreUnusable
 from neve.storage.domains import OpenDomain
 from neve.storage.segment_format import HEADER_BYTES, parse
-from neve.stores.metadata.contract import Batch, BlockWrite, ChunkRecord, Encoding, SegmentName
+from neve.stores.metadata.contract import Batch, BlockWrite
+from neve.stores.metadata.placement import ChunkRecord, Encoding, SegmentName
 from neve.testing.memory_keys import MemoryKeys
 from neve.testing.memory_segments import MemorySegmentStore
 from neve.testing.time_and_chance import SeededEntropy

@@ -28,7 +28,7 @@ from neve.storage.segment_format import (
     parse,
     read_table,
 )
-from neve.stores.metadata.contract import Encoding, SegmentName
+from neve.stores.metadata.placement import Encoding, SegmentName
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "segment-format" / "three-chunks.hex"
 GOLDEN_SEALED = GOLDEN.with_name("sealed-chunks.hex")

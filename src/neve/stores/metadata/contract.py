@@ -32,28 +32,19 @@ that, a slice at a time. Until then they still hold their chunk rows, which errs
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum
-from typing import NewType, Protocol
+from enum import Enum
+from typing import Protocol
 
-from neve.domain.blocks import BlockIndex, ChunkId, ChunkKind, Digest
+from neve.domain.blocks import BlockIndex, ChunkId, Digest
 from neve.domain.identities import AccessKey, Account, AccountId, Domain, DomainKey, SnapshotId
 from neve.domain.snapshots import CompletionClaim, Sealed, Snapshot, SnapshotKey
+from neve.stores.metadata.contract_archive import ArchiveRecords
+from neve.stores.metadata.contract_collection import CollectionRecords
 from neve.stores.metadata.contract_identities import IdentityRecords
 from neve.stores.metadata.contract_keys import KeyRecords
 from neve.stores.metadata.contract_lifecycle import LifecycleRecords
 from neve.stores.metadata.contract_needs import NeedRecords
-
-SegmentName = NewType("SegmentName", str)
-"""32 lower-case hex digits, random; reserved before its bytes are written and never used twice."""
-
-
-class Encoding(IntEnum):
-    """How a chunk's bytes stand in its segment. Part of the format: the numbers never change."""
-
-    RAW = 0
-    ZSTD = 1
-    SEALED_RAW = 2
-    SEALED_ZSTD = 3
+from neve.stores.metadata.placement import ChunkRecord, SegmentName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,20 +58,6 @@ class StoreFacts:
     block_bytes: int
     node_fanout: int
     created_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkRecord:
-    """Where the bytes of a chunk lie: what a batch publishes and what a reader needs."""
-
-    domain_key: DomainKey
-    chunk_id: ChunkId
-    kind: ChunkKind
-    encoding: Encoding
-    segment: SegmentName
-    offset: int
-    stored_bytes: int
-    plain_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +227,16 @@ class MetadataStore(Protocol):
     @property
     def needs(self) -> NeedRecords:
         """What needs chunks."""
+        ...
+
+    @property
+    def collection(self) -> CollectionRecords:
+        """What may go."""
+        ...
+
+    @property
+    def archive(self) -> ArchiveRecords:
+        """What the archive beside the segments is to have."""
         ...
 
     # --- accounts, keys, domains

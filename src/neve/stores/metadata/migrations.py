@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from neve.errors import StoreUnusable
-from neve.stores.metadata import schema, schema_access, schema_lifecycle, statements
+from neve.stores.metadata import schema, schema_access, schema_collection, schema_lifecycle, statements
 from neve.stores.metadata.schema import Dialect
 from neve.stores.metadata.session import Session
 
@@ -29,6 +29,9 @@ STEPS: Sequence[Step] = (
     Step(number=1, title="create the tables", statements=schema.first_step),
     Step(number=2, title="users, policies, KMS keys and sharing", statements=schema_access.second_step),
     Step(number=3, title="locks, recycle bin, copies, guests' tags", statements=schema_lifecycle.third_step),
+    Step(
+        number=4, title="collection, undoing, verification, archive", statements=schema_collection.fourth_step
+    ),
 )
 """In order, without a gap."""
 

@@ -37,6 +37,10 @@ class Dialect:
     """Ends a table whose rows lie in order of arrival."""
     clustered_table: str
     """Ends a table whose rows lie in order of its primary key, where the database can do that."""
+    trigger: str
+    """Runs a statement after an event on each row of a table: `name`, `event`, `table`, `condition`, `statement`."""
+    text_of_integer: str
+    """An integer as text in decimal: `value`."""
     has_migration_table: str
     """A query with one row if the table `migration` exists, and none if it does not."""
 
@@ -47,6 +51,8 @@ SQLITE = Dialect(
     content="BLOB",
     heap_table="STRICT",
     clustered_table="STRICT, WITHOUT ROWID",
+    trigger="CREATE TRIGGER {name} AFTER {event} ON {table} {condition} BEGIN {statement}; END",
+    text_of_integer="CAST({value} AS TEXT)",
     has_migration_table="SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'migration'",
 )
 
@@ -152,7 +158,7 @@ SEGMENT_CONDEMNED = "CREATE INDEX segment_condemned ON segment (condemned_ms) WH
 # domain_key, chunk_id
 #                 What the chunk is called: one row for each content of a domain.
 # kind            neve.domain.blocks.ChunkKind: a block's content, or a node of a block map.
-# encoding        contract.Encoding: how the bytes stand in the segment.
+# encoding        placement.Encoding: how the bytes stand in the segment.
 # segment_key, segment_offset, stored_bytes
 #                 Where they stand.
 # plain_bytes     Their size once decoded: a reader knows what it will need before it begins.

@@ -18,10 +18,8 @@ from neve.stores.metadata import migrations
 from neve.stores.metadata.contract import (
     Batch,
     BlockRow,
-    ChunkRecord,
     MetadataStatistics,
     PublishResult,
-    SegmentName,
     SnapshotStart,
     StartCheck,
     Started,
@@ -29,6 +27,7 @@ from neve.stores.metadata.contract import (
     TagRemoval,
     VisibleSnapshot,
 )
+from neve.stores.metadata.placement import ChunkRecord, SegmentName
 from neve.stores.metadata.records import (
     accounts,
     publishing,

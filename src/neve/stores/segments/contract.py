@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from neve.stores.metadata.contract import SegmentName
+from neve.stores.metadata.placement import SegmentName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ from neve.stores.file_operations import (
     SystemFileOperations,
     write_all,
 )
-from neve.stores.metadata.contract import SegmentName
+from neve.stores.metadata.placement import SegmentName
 from neve.stores.segments.contract import SegmentStatistics
 from neve.stores.segments.descriptors import DescriptorCache
 

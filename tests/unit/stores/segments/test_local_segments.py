@@ -19,7 +19,7 @@ from neve.errors import (
     StoreUnusable,
 )
 from neve.stores.file_operations import Buffer, SystemFileOperations
-from neve.stores.metadata.contract import SegmentName
+from neve.stores.metadata.placement import SegmentName
 from neve.stores.segments.local import LocalSegmentStore
 from neve.testing.faulty_files import FaultyFileOperations
 from neve.testing.segment_contract import SegmentStoreContract, segment_name

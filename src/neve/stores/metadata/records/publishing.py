@@ -18,9 +18,9 @@ from neve.stores.metadata.contract import (
     BlockWrite,
     NodeHold,
     PublishResult,
-    SegmentName,
     WriteOutcome,
 )
+from neve.stores.metadata.placement import SegmentName
 from neve.stores.metadata.session import Session
 
 _MISSING: Final = frozenset({State.ERROR, State.RECYCLED, State.DELETED})

@@ -6,14 +6,8 @@ from neve.domain.blocks import ZERO_CHUNK_ID, BlockIndex, ChunkId, ChunkKind, Di
 from neve.domain.identities import DomainKey
 from neve.domain.snapshots import SnapshotKey
 from neve.stores.metadata import statements
-from neve.stores.metadata.contract import (
-    BlockRow,
-    ChunkRecord,
-    Encoding,
-    MetadataStatistics,
-    SegmentName,
-    StoreFacts,
-)
+from neve.stores.metadata.contract import BlockRow, MetadataStatistics, StoreFacts
+from neve.stores.metadata.placement import ChunkRecord, Encoding, SegmentName
 from neve.stores.metadata.records.snapshots import BEFORE_THE_FIRST
 from neve.stores.metadata.session import Row, Session
 

@@ -1,0 +1,42 @@
+"""What the rows of the reliability scoreboard come to: written down by the tests that find it out.
+
+A test of a row is marked with its number, `@pytest.mark.row(3)`, asks for `full_size` to know how far to go, and says
+with `figure` what it counted. `make reliability` runs the rows and prints the figures; an ordinary run of the tests
+drops them.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+FIGURES = "NEVE_FIGURES"
+"""Names the file that figures are appended to, if anybody wants them."""
+FULL = "NEVE_FULL_SIZE"
+"""Set to 1 for the long form of each row."""
+
+Figure = Callable[[str], None]
+"""Says what a row came to, in a few words with numbers: `lost 0 of 104,212 cuts`."""
+
+
+@pytest.fixture(scope="session")
+def full_size() -> bool:
+    """Whether rows are to run in their long form."""
+    return os.environ.get(FULL) == "1"
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Figure:
+    """Write down what the marked row came to."""
+    mark = request.node.get_closest_marker("row")
+    assert mark is not None, "a test with a figure belongs to a row: mark it with @pytest.mark.row(number)"
+
+    def write_down(text: str) -> None:
+        if wanted := os.environ.get(FIGURES):
+            line = json.dumps({"row": mark.args[0], "test": request.node.nodeid, "figure": text})
+            with Path(wanted).open("a", encoding="utf-8") as stream:
+                stream.write(line + "\n")
+
+    return write_down
