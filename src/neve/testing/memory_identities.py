@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from neve.domain.identities import AccessKey, Account, AccountId
 from neve.errors import InvariantError, PolicyInUse, PolicyNotFound, UserExists, UserNotFound
+from neve.stores.metadata.contract_archive import ArchiveKind
 from neve.stores.metadata.contract_identities import AccountSettings, Attachment, ManagedPolicy, User
+from neve.testing.memory_drawers import Drawer
 
 Name = tuple[AccountId, str]
 
@@ -28,6 +30,16 @@ class MemoryIdentityRecords:
         self._policies: dict[Name, ManagedPolicy] = {}
         self._attached: dict[Name, set[str]] = {}
         self._settings: dict[AccountId, AccountSettings] = {}
+
+    def drawers(self) -> Sequence[Drawer]:
+        """Return what the archive is to have of this, for whoever holds the store's lock."""
+        kind = ArchiveKind.ACCOUNT
+        return [
+            Drawer(kind, "users", self._users, Name, User, lambda key, _: key[0]),
+            Drawer(kind, "policies", self._policies, Name, ManagedPolicy, lambda key, _: key[0]),
+            Drawer(kind, "attached", self._attached, Name, set[str], lambda key, _: key[0]),
+            Drawer(kind, "settings", self._settings, AccountId, AccountSettings, lambda key, _: key),
+        ]
 
     # --- users
 

@@ -15,7 +15,9 @@ from neve.errors import (
     KmsKeyChanged,
     KmsKeyNotFound,
 )
+from neve.stores.metadata.contract_archive import ArchiveKind
 from neve.stores.metadata.contract_keys import DomainWrapping
+from neve.testing.memory_drawers import Drawer
 
 _DAY_MS: Final = 86_400_000
 
@@ -39,6 +41,20 @@ class MemoryKeyRecords:
         self._aliases: dict[tuple[AccountId, str], Alias] = {}
         self._grants: dict[tuple[KmsKeyId, str], Grant] = {}
         self._wrappings: dict[DomainKey, list[DomainWrapping]] = {}
+
+    def drawers(self) -> Sequence[Drawer]:
+        """Return what the archive is to have of this, for whoever holds the store's lock."""
+        key, domain = ArchiveKind.KEY, ArchiveKind.DOMAIN
+        materials, owned, granted = dict[int, KeyMaterial], tuple[AccountId, str], tuple[KmsKeyId, str]
+        return [
+            Drawer(key, "keys", self._keys, KmsKeyId, KmsKey, lambda key_id, _: key_id),
+            Drawer(key, "materials", self._materials, KmsKeyId, materials, lambda key_id, _: key_id),
+            Drawer(key, "aliases", self._aliases, owned, Alias, lambda _, alias: alias.key_id),
+            Drawer(key, "grants", self._grants, granted, Grant, lambda name, _: name[0]),
+            Drawer(
+                domain, "wrappings", self._wrappings, DomainKey, list[DomainWrapping], lambda key, _: str(key)
+            ),
+        ]
 
     # --- keys
 

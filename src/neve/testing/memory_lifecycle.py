@@ -26,7 +26,9 @@ from neve.errors import (
     SnapshotNotFound,
 )
 from neve.stores.metadata.contract import BlockRow
+from neve.stores.metadata.contract_archive import ArchiveKind
 from neve.stores.metadata.contract_lifecycle import Copy, CopyStart, LockedSnapshot, RecycledSnapshot
+from neve.testing.memory_drawers import Drawer
 from neve.testing.memory_sharing import MemorySharing
 
 
@@ -49,6 +51,7 @@ class MemoryLifecycleRecords:
         blocks: Mapping[SnapshotKey, Mapping[BlockIndex, BlockRow]],
         sharing: MemorySharing,
         add: Callable[[Snapshot], None],
+        next_key: Callable[[], SnapshotKey],
     ) -> None:
         self._alone = alone
         self._accounts = accounts
@@ -57,6 +60,7 @@ class MemoryLifecycleRecords:
         self._blocks = blocks
         self._sharing = sharing
         self._add = add
+        self._next_key = next_key
         self._locks: dict[SnapshotKey, Lock] = {}
         self._bin: dict[SnapshotKey, _InBin] = {}
         self._rules: dict[tuple[AccountId, str], RetentionRule] = {}
@@ -90,6 +94,18 @@ class MemoryLifecycleRecords:
     def under_way(self, key: SnapshotKey) -> Copy | None:
         """Return a copy that is not over."""
         return self._copy(key) if key in self._copies else None
+
+    def drawers(self) -> Sequence[Drawer]:
+        """Return what the archive is to have of this."""
+        rules, snapshot = tuple[AccountId, str], ArchiveKind.SNAPSHOT
+        return [
+            Drawer(ArchiveKind.ACCOUNT, "rules", self._rules, rules, RetentionRule, lambda key, _: key[0]),
+            Drawer(snapshot, "locks", self._locks, SnapshotKey, Lock, self._snapshot_id),
+            Drawer(snapshot, "bin", self._bin, SnapshotKey, _InBin, self._snapshot_id),
+        ]
+
+    def _snapshot_id(self, key: SnapshotKey, _: object) -> str:
+        return self._snapshots[key].snapshot_id
 
     def drop_lock(self, key: SnapshotKey) -> None:
         """Take the lock off a snapshot that failed."""
@@ -250,7 +266,7 @@ class MemoryLifecycleRecords:
         if any(each.snapshot_id == start.snapshot_id for each in self._snapshots.values()):
             raise InvariantError(f"{start.snapshot_id} was used before")
         return Snapshot(
-            key=SnapshotKey(len(self._snapshots) + 1),
+            key=self._next_key(),
             snapshot_id=start.snapshot_id,
             account_id=start.account_id,
             domain_key=start.domain_key,

@@ -50,7 +50,10 @@ from neve.stores.metadata.contract import (
     VisibleSnapshot,
     WriteOutcome,
 )
+from neve.stores.metadata.contract_archive import ArchiveKind
 from neve.stores.metadata.placement import ChunkRecord, SegmentName
+from neve.testing.memory_archive_records import MemoryArchiveRecords
+from neve.testing.memory_drawers import Drawer
 from neve.testing.memory_identities import MemoryIdentityRecords
 from neve.testing.memory_key_records import MemoryKeyRecords
 from neve.testing.memory_lifecycle import MemoryLifecycleRecords
@@ -107,12 +110,22 @@ class MemoryMetadataStore:
             blocks=self._blocks,
             sharing=self._sharing,
             add=self._add,
+            next_key=self._next_key,
         )
         self._needs = MemoryNeedRecords(
             alone=self._alone,
             snapshots=self._snapshots,
             holds=self._holds,
             copy_under_way=self._lifecycle.under_way,
+        )
+        self._archive = MemoryArchiveRecords(
+            alone=self._alone,
+            facts=facts,
+            accounts=self._accounts,
+            domains=self._domains,
+            snapshots=self._snapshots,
+            drawers=self._drawers,
+            add=self._add,
         )
 
     @property
@@ -137,6 +150,32 @@ class MemoryMetadataStore:
     @property
     def needs(self) -> MemoryNeedRecords:
         return self._needs
+
+    @property
+    def archive(self) -> MemoryArchiveRecords:
+        return self._archive
+
+    def _drawers(self) -> Sequence[Drawer]:
+        account, domain = ArchiveKind.ACCOUNT, ArchiveKind.DOMAIN
+        return [
+            Drawer(account, "accounts", self._accounts, AccountId, Account, lambda key, _: key),
+            Drawer(
+                account, "access_keys", self._access_keys, str, AccessKey, lambda _, value: value.account_id
+            ),
+            *self._identities.drawers(),
+            Drawer(domain, "domains", self._domains, DomainKey, Domain, lambda key, _: str(key)),
+            *self._keys.drawers(),
+            Drawer(
+                ArchiveKind.SNAPSHOT,
+                "snapshots",
+                self._snapshots,
+                SnapshotKey,
+                Snapshot,
+                lambda _, value: value.snapshot_id,
+            ),
+            *self._sharing.drawers(self._snapshots),
+            *self._lifecycle.drawers(),
+        ]
 
     # --- accounts, keys, domains
 
@@ -181,7 +220,7 @@ class MemoryMetadataStore:
                     return domain
             if any(domain.uid == uid for domain in self._domains.values()):
                 raise InvariantError("two domains have one uid")
-            key = DomainKey(len(self._domains) + 1)
+            key = DomainKey(max(self._domains, default=0) + 1)
             self._domains[key] = Domain(
                 key=key, uid=uid, account_id=account_id, kms_key_arn=kms_key_arn, sealed_id_key=sealed_id_key
             )
@@ -212,6 +251,9 @@ class MemoryMetadataStore:
                 token = _Token(start.fingerprint, snapshot, start.now_ms)
                 self._tokens[start.account_id, start.client_token] = token
             return Started(snapshot=snapshot, replayed=False)
+
+    def _next_key(self) -> SnapshotKey:
+        return SnapshotKey(max(self._snapshots, default=0) + 1)
 
     def _add(self, snapshot: Snapshot) -> None:
         self._snapshots[snapshot.key] = snapshot
@@ -258,7 +300,7 @@ class MemoryMetadataStore:
         if any(each.snapshot_id == start.snapshot_id for each in self._snapshots.values()):
             raise InvariantError(f"{start.snapshot_id} was used before")
         return Snapshot(
-            key=SnapshotKey(len(self._snapshots) + 1),
+            key=self._next_key(),
             snapshot_id=start.snapshot_id,
             account_id=start.account_id,
             domain_key=domain_key,

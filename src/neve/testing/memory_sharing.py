@@ -6,6 +6,8 @@ from dataclasses import replace
 from neve.domain.identities import AccountId
 from neve.domain.snapshots import Snapshot, SnapshotKey, State
 from neve.stores.metadata.contract import EVERYBODY, VisibleSnapshot
+from neve.stores.metadata.contract_archive import ArchiveKind
+from neve.testing.memory_drawers import Drawer
 
 
 class MemorySharing:
@@ -14,6 +16,28 @@ class MemorySharing:
     def __init__(self) -> None:
         self._grantees: dict[SnapshotKey, set[str]] = {}
         self._guest_tags: dict[SnapshotKey, dict[AccountId, Mapping[str, str]]] = {}
+
+    def drawers(self, snapshots: Mapping[SnapshotKey, Snapshot]) -> Sequence[Drawer]:
+        """Return what the archive is to have of this."""
+        kind, tags = ArchiveKind.SNAPSHOT, dict[AccountId, dict[str, str]]
+        return [
+            Drawer(
+                kind,
+                "grantees",
+                self._grantees,
+                SnapshotKey,
+                set[str],
+                lambda key, _: snapshots[key].snapshot_id,
+            ),
+            Drawer(
+                kind,
+                "guest_tags",
+                self._guest_tags,
+                SnapshotKey,
+                tags,
+                lambda key, _: snapshots[key].snapshot_id,
+            ),
+        ]
 
     def modify(self, snapshot: Snapshot, *, add: Collection[str], remove: Collection[str]) -> None:
         grantees = self._grantees.setdefault(snapshot.key, set())

@@ -14,7 +14,7 @@ Not in it: snapshots that are not completed, their rows, client tokens, and wher
 themselves. Every secret in it is sealed or wrapped already.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -76,12 +76,20 @@ class Completion:
 class ArchiveRecords(Protocol):
     """What the archive is to have."""
 
-    def changes(self, *, limit: int) -> Sequence[ArchiveChange]:
-        """Return up to `limit` changes that were not settled, oldest first."""
+    def changes(
+        self, *, limit: int, kinds: Collection[ArchiveKind] = ARCHIVE_ORDER
+    ) -> Sequence[ArchiveChange]:
+        """Return up to `limit` changes of these kinds that were not settled, oldest first.
+
+        A snapshot that leaves sealing counts as changed wherever it goes: the archive may have it already, by way of
+        `export_completion`, and is to lose it if it was not completed.
+        """
         ...
 
-    def settle(self, name: ArchiveName, *, up_to: int) -> None:
-        """Forget changes of `name` with numbers up to `up_to`: what was exported since is in the archive."""
+    def settle(self, settled: Sequence[ArchiveChange]) -> None:
+        """Forget, for each of these, every change of its name up to its number: what was exported since they were
+        asked for is in the archive.
+        """
         ...
 
     def export(self, name: ArchiveName) -> ArchivedRecord | None:
@@ -107,7 +115,11 @@ class ArchiveRecords(Protocol):
         They come in `ARCHIVE_ORDER`. A completed snapshot comes back completed, with its own key and id; its chunks are
         its own affair. Later keys are above all that come back. What is restored counts as changed.
 
+        Objects of the archive are written at different moments: an alias, say, that moved may be in two records, and the
+        newer one counts.
+
         Raises:
-            StoreUnusable: a record cannot be true, or is of a schema that this program does not know.
+            StoreUnusable: a record cannot be true, or is of a schema that this program does not know; the store has more
+                than its facts, or others. Nothing was restored.
         """
         ...

@@ -122,14 +122,20 @@ def _triggers(dialect: Dialect) -> Iterator[str]:
             row = rows[-1]
             note = _NOTE_SNAPSHOT.format(row=row)
             yield _trigger(dialect, table=table, event=event, row=row, statement=note)
-    for event, row in (
-        ("INSERT", "NEW"),
-        ("UPDATE OF state, recycled, changed_ms, completed_ms", "NEW"),
-        ("DELETE", "OLD"),
+    # One that leaves sealing without being completed may be in the archive all the same, and is to go from it.
+    for event, row, condition in (
+        ("INSERT", "NEW", "NEW.completed_ms IS NOT NULL"),
+        (
+            "UPDATE OF state, recycled, changed_ms, completed_ms",
+            "NEW",
+            "NEW.completed_ms IS NOT NULL OR OLD.state = 'sealing'",
+        ),
+        ("DELETE", "OLD", "OLD.completed_ms IS NOT NULL"),
     ):
         note = _NOTE.format(kind="snapshot", name=f"{row}.snapshot_id")
-        condition = f"WHEN {row}.completed_ms IS NOT NULL"
-        yield _trigger(dialect, table="snapshot", event=event, row=row, statement=note, condition=condition)
+        yield _trigger(
+            dialect, table="snapshot", event=event, row=row, statement=note, condition=f"WHEN {condition}"
+        )
 
 
 def _trigger(

@@ -39,6 +39,7 @@ from neve.stores.metadata.records import (
     tagging,
 )
 from neve.stores.metadata.schema import SQLITE
+from neve.stores.metadata.sqlite_archive import SqliteArchiveRecords
 from neve.stores.metadata.sqlite_database import (
     APPLICATION_ID,
     SYSTEM_FILES,
@@ -62,6 +63,7 @@ class SqliteMetadataStore:
         self._identities = SqliteIdentityRecords(database)
         self._lifecycle = SqliteLifecycleRecords(database)
         self._needs = SqliteNeedRecords(database)
+        self._archive = SqliteArchiveRecords(database)
 
     @property
     def identities(self) -> SqliteIdentityRecords:
@@ -145,6 +147,10 @@ class SqliteMetadataStore:
     @property
     def needs(self) -> SqliteNeedRecords:
         return self._needs
+
+    @property
+    def archive(self) -> SqliteArchiveRecords:
+        return self._archive
 
     # --- accounts, keys, domains
 
