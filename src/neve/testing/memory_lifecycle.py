@@ -85,7 +85,7 @@ class MemoryLifecycleRecords:
             raise SnapshotLocked(snapshot_id, lock.mode)
         days = retention_days(found, self._rules_of(account_id))
         if days is None:
-            self._delete_for_good(found)
+            self._delete_for_good(found, now_ms)
             return None
         self._bin[found.key] = _InBin(now_ms, now_ms + days * DAY_MS)
         self._snapshots[found.key] = replace(found, state=State.RECYCLED)
@@ -111,9 +111,9 @@ class MemoryLifecycleRecords:
         """Take the lock off a snapshot that failed."""
         self._locks.pop(key, None)
 
-    def _delete_for_good(self, found: Snapshot) -> None:
+    def _delete_for_good(self, found: Snapshot, now_ms: int) -> None:
         self._snapshots[found.key] = replace(self._snapshots[found.key], state=State.DELETED, tags={})
-        self._sharing.forget(found)
+        self._sharing.forget(found, now_ms=now_ms)
         self._locks.pop(found.key, None)
         self._copies.pop(found.key, None)
         self._bin.pop(found.key, None)
@@ -184,7 +184,7 @@ class MemoryLifecycleRecords:
             over = sorted((each.exits_ms, key) for key, each in self._bin.items() if now_ms >= each.exits_ms)
             gone = [self._snapshots[key] for _, key in over[:limit]]
             for each in gone:
-                self._delete_for_good(each)
+                self._delete_for_good(each, now_ms)
             return [each.snapshot_id for each in gone]
 
     def _find_in_bin(self, account_id: AccountId, snapshot_id: SnapshotId) -> RecycledSnapshot:

@@ -51,16 +51,17 @@ from neve.stores.metadata.contract import (
     WriteOutcome,
 )
 from neve.stores.metadata.contract_archive import ArchiveKind
+from neve.stores.metadata.contract_collection import SegmentState
 from neve.stores.metadata.placement import ChunkRecord, SegmentName
 from neve.testing.memory_archive_records import MemoryArchiveRecords
+from neve.testing.memory_chunks import ChunkName, MemoryChunks
+from neve.testing.memory_collection import MemoryCollectionRecords
 from neve.testing.memory_drawers import Drawer
 from neve.testing.memory_identities import MemoryIdentityRecords
 from neve.testing.memory_key_records import MemoryKeyRecords
 from neve.testing.memory_lifecycle import MemoryLifecycleRecords
 from neve.testing.memory_needs import MemoryNeedRecords
 from neve.testing.memory_sharing import MemorySharing
-
-ChunkName = tuple[DomainKey, ChunkId]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +97,10 @@ class MemoryMetadataStore:
         self._snapshots: dict[SnapshotKey, Snapshot] = {}
         self._sharing = MemorySharing()
         self._tokens: dict[tuple[AccountId, str], _Token] = {}
-        self._segments: dict[SegmentName, str] = {}
-        self._chunks: dict[ChunkName, ChunkRecord] = {}
-        self._bad: set[ChunkName] = set()
-        self._blocks: dict[SnapshotKey, dict[BlockIndex, BlockRow]] = {}
-        self._holds: dict[SnapshotKey, set[ChunkName]] = {}
+        self._newest_key = SnapshotKey(0)
+        self._kept = MemoryChunks()
+        self._chunks, self._bad = self._kept.records, self._kept.bad
+        self._blocks, self._holds = self._kept.blocks, self._kept.holds
         self._keys = MemoryKeyRecords(self._alone, accounts=self._accounts, domains=self._domains)
         self._lifecycle = MemoryLifecycleRecords(
             alone=self._alone,
@@ -117,6 +117,14 @@ class MemoryMetadataStore:
             snapshots=self._snapshots,
             holds=self._holds,
             copy_under_way=self._lifecycle.under_way,
+        )
+        self._collection = MemoryCollectionRecords(
+            alone=self._alone,
+            snapshots=self._snapshots,
+            chunks=self._kept,
+            sharing=self._sharing,
+            needs=self._needs,
+            has_token=lambda key: any(token.started.key == key for token in self._tokens.values()),
         )
         self._archive = MemoryArchiveRecords(
             alone=self._alone,
@@ -150,6 +158,10 @@ class MemoryMetadataStore:
     @property
     def needs(self) -> MemoryNeedRecords:
         return self._needs
+
+    @property
+    def collection(self) -> MemoryCollectionRecords:
+        return self._collection
 
     @property
     def archive(self) -> MemoryArchiveRecords:
@@ -253,9 +265,10 @@ class MemoryMetadataStore:
             return Started(snapshot=snapshot, replayed=False)
 
     def _next_key(self) -> SnapshotKey:
-        return SnapshotKey(max(self._snapshots, default=0) + 1)
+        return SnapshotKey(self._newest_key + 1)
 
     def _add(self, snapshot: Snapshot) -> None:
+        self._newest_key = max(self._newest_key, snapshot.key)
         self._snapshots[snapshot.key] = snapshot
         self._blocks[snapshot.key] = {}
         self._holds[snapshot.key] = set()
@@ -367,7 +380,7 @@ class MemoryMetadataStore:
 
     def finish_completion(self, key: SnapshotKey, sealed: Sealed, *, now_ms: int) -> bool:
         with self._alone():
-            return self._leave_sealing(
+            is_finished = self._leave_sealing(
                 key,
                 lambda found: replace(
                     found,
@@ -377,6 +390,9 @@ class MemoryMetadataStore:
                     block_count=sealed.block_count,
                 ),
             )
+            if is_finished:
+                self._kept.unsettled.add(key)
+            return is_finished
 
     def fail_completion(self, key: SnapshotKey, message: str, *, now_ms: int) -> bool:
         del now_ms  # a durable store notes when; nothing shows it
@@ -533,14 +549,17 @@ class MemoryMetadataStore:
     def reserve_segments(self, names: Collection[SegmentName], *, now_ms: int) -> None:
         del now_ms  # a durable store notes when; nothing shows it
         with self._alone():
-            if len(set(names)) < len(names) or any(name in self._segments for name in names):
+            if len(set(names)) < len(names) or any(name in self._kept.segments for name in names):
                 raise InvariantError("a segment name is reserved once")
-            self._segments.update((name, "reserved") for name in names)
+            for name in names:
+                self._kept.add_segment(name)
 
     def cancel_reservations(self) -> int:
         with self._alone():
-            active = [name for name, state in self._segments.items() if state == "reserved"]
-            self._segments.update((name, "cancelled") for name in active)
+            segments = self._kept.segments
+            active = [name for name in segments if segments[name].state is SegmentState.RESERVED]
+            for name in active:
+                segments[name] = replace(segments[name], state=SegmentState.CANCELLED)
             return len(active)
 
     def publish(self, batch: Batch, *, now_ms: int) -> PublishResult:
@@ -559,9 +578,13 @@ class MemoryMetadataStore:
             holds = [self._outcome(hold, State.SEALING, good, now_ms) for hold in batch.holds]
             # Nothing below this line can be refused.
             if batch.segment is not None:
-                self._segments[batch.segment] = "live"
-            self._chunks.update(replaced)
-            self._bad -= replaced.keys()
+                self._kept.segments[batch.segment] = replace(
+                    self._kept.segments[batch.segment],
+                    state=SegmentState.LIVE,
+                    size_bytes=batch.segment_bytes,
+                )
+            for chunk in reversed(replaced.values()):
+                self._kept.put(chunk)
             for write, outcome in zip(batch.blocks, blocks, strict=True):
                 if outcome is WriteOutcome.WRITTEN:
                     self._write(write, now_ms)
@@ -571,7 +594,8 @@ class MemoryMetadataStore:
             return PublishResult(blocks=blocks, holds=holds)
 
     def _check_segment(self, batch: Batch) -> None:
-        if batch.segment is not None and self._segments.get(batch.segment) != "reserved":
+        segment = None if batch.segment is None else self._kept.segments.get(batch.segment)
+        if batch.segment is not None and (segment is None or segment.state is not SegmentState.RESERVED):
             raise ReservationCancelled
         for chunk in batch.chunks:
             if chunk.segment != batch.segment or chunk.chunk_id == ZERO_CHUNK_ID:
@@ -646,7 +670,7 @@ class MemoryMetadataStore:
                 block_rows=sum(len(rows) for rows in self._blocks.values()),
                 holds=sum(len(rows) for rows in self._holds.values()),
                 chunk_rows=len(self._chunks),
-                segments=dict(Counter(self._segments.values())),
+                segments=dict(Counter(each.state.value for each in self._kept.segments.values())),
                 stored_bytes=sum(chunk.stored_bytes for chunk in self._chunks.values()),
             )
 

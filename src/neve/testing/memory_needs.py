@@ -31,13 +31,17 @@ class MemoryNeedRecords:
 
     def living(self, take: Callable[[Sequence[Need]], None]) -> None:
         with self._alone():
-            found = [
-                self._need(self._snapshots[key])
-                for key in sorted(self._snapshots)
-                if self._snapshots[key].state not in {State.ERROR, State.DELETED}
-            ]
+            found = self.all_needs()
             for start in range(0, len(found), _SLICE):
                 take(found[start : start + _SLICE])
+
+    def all_needs(self, beside: Collection[SnapshotKey] = ()) -> Sequence[Need]:
+        """Return every need, for whoever holds the store's lock, and the ones of these snapshots beside."""
+        return [
+            self._need(self._snapshots[key])
+            for key in sorted(self._snapshots)
+            if key in beside or self._snapshots[key].state not in {State.ERROR, State.DELETED}
+        ]
 
     def held_nodes(
         self, snapshot_key: SnapshotKey, *, after: ChunkId | None, limit: int

@@ -1,7 +1,7 @@
 """Whom snapshots in memory were shared with; part of `memory_metadata`, under whose lock every call is made."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from neve.domain.identities import AccountId
 from neve.domain.snapshots import Snapshot, SnapshotKey, State
@@ -10,12 +10,23 @@ from neve.stores.metadata.contract_archive import ArchiveKind
 from neve.testing.memory_drawers import Drawer
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """What a completed snapshot lost when it was deleted."""
+
+    deleted_ms: int
+    tags: Mapping[str, str]
+    grantees: Collection[str]
+    guest_tags: Mapping[AccountId, Mapping[str, str]]
+
+
 class MemorySharing:
-    """Grantees of each snapshot, and the tags that they gave it."""
+    """Grantees of each snapshot, and the tags that they gave it; and what of that a deletion can be undone with."""
 
     def __init__(self) -> None:
         self._grantees: dict[SnapshotKey, set[str]] = {}
         self._guest_tags: dict[SnapshotKey, dict[AccountId, Mapping[str, str]]] = {}
+        self.undos: dict[SnapshotKey, Undo] = {}
 
     def drawers(self, snapshots: Mapping[SnapshotKey, Snapshot]) -> Sequence[Drawer]:
         """Return what the archive is to have of this."""
@@ -50,9 +61,21 @@ class MemorySharing:
     def grantees(self, snapshot: Snapshot) -> Sequence[str]:
         return sorted(self._grantees.get(snapshot.key, ()))
 
-    def forget(self, snapshot: Snapshot) -> None:
-        self._grantees.pop(snapshot.key, None)
-        self._guest_tags.pop(snapshot.key, None)
+    def forget(self, snapshot: Snapshot, *, now_ms: int) -> None:
+        """Take everything from a snapshot that is deleted; for an undo, if it was completed."""
+        grantees = self._grantees.pop(snapshot.key, set())
+        guest_tags = self._guest_tags.pop(snapshot.key, {})
+        if snapshot.completed_ms is not None:
+            self.undos[snapshot.key] = Undo(
+                deleted_ms=now_ms, tags=snapshot.tags, grantees=sorted(grantees), guest_tags=guest_tags
+            )
+
+    def put_back(self, snapshot: Snapshot) -> Mapping[str, str]:
+        """Undo that; return the snapshot's own tags."""
+        undo = self.undos.pop(snapshot.key)
+        self._grantees[snapshot.key] = set(undo.grantees)
+        self._guest_tags[snapshot.key] = dict(undo.guest_tags)
+        return undo.tags
 
     def put_guest_tags(self, snapshot: Snapshot, guest: AccountId, tags: Mapping[str, str]) -> None:
         """Replace the tags that an account gave to somebody else's snapshot."""

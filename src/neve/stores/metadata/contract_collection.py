@@ -103,7 +103,7 @@ class Moved:
 
     old: ChunkRecord
     new: ChunkRecord
-    """Of the same domain and id, in the segment being published."""
+    """The same content, in the segment being published."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +219,7 @@ class CollectionRecords(Protocol):
         ...
 
     def repoint(
-        self, epoch: Epoch, segment: SegmentName, moved: Sequence[Moved], *, segment_bytes: int, now_ms: int
+        self, epoch: Epoch, segment: SegmentName, moved: Sequence[Moved], *, segment_bytes: int
     ) -> int:
         """Publish a segment of copies: it goes from reserved to live, and chunk rows that still say what `old` says
         point into it.

@@ -40,6 +40,7 @@ from neve.stores.metadata.records import (
 )
 from neve.stores.metadata.schema import SQLITE
 from neve.stores.metadata.sqlite_archive import SqliteArchiveRecords
+from neve.stores.metadata.sqlite_collection import SqliteCollectionRecords
 from neve.stores.metadata.sqlite_database import (
     APPLICATION_ID,
     SYSTEM_FILES,
@@ -64,6 +65,7 @@ class SqliteMetadataStore:
         self._lifecycle = SqliteLifecycleRecords(database)
         self._needs = SqliteNeedRecords(database)
         self._archive = SqliteArchiveRecords(database)
+        self._collection = SqliteCollectionRecords(database)
 
     @property
     def identities(self) -> SqliteIdentityRecords:
@@ -147,6 +149,10 @@ class SqliteMetadataStore:
     @property
     def needs(self) -> SqliteNeedRecords:
         return self._needs
+
+    @property
+    def collection(self) -> SqliteCollectionRecords:
+        return self._collection
 
     @property
     def archive(self) -> SqliteArchiveRecords:

@@ -108,7 +108,7 @@ UPDATE snapshot SET state = 'sealing', changed_ms = ?, claim_count = ?, claim_ag
 WHERE snapshot_key = ? AND state = 'pending'
 """
 FINISH_COMPLETION = """
-UPDATE snapshot SET state = 'completed', changed_ms = ?, completed_ms = ?, root = ?, block_count = ?
+UPDATE snapshot SET state = 'completed', changed_ms = ?, completed_ms = ?, root = ?, block_count = ?, unsettled = 1
 WHERE snapshot_key = ? AND state = 'sealing' RETURNING snapshot_key
 """
 FAIL_COMPLETION = """

@@ -17,7 +17,7 @@ _BEFORE_THE_FIRST: Final = -1
 def living(session: Session, take: Callable[[Sequence[Need]], None]) -> None:
     after = _BEFORE_THE_FIRST
     while rows := session.rows(statements.LIVING, (after, _SLICE)):
-        take([_need_from(row) for row in rows])
+        take([need_from(row) for row in rows])
         after = rows[-1][0]
 
 
@@ -28,7 +28,8 @@ def held_nodes(
     return [ChunkId(chunk_id) for (chunk_id,) in rows]
 
 
-def _need_from(row: Row) -> Need:
+def need_from(row: Row) -> Need:
+    """Return the need that a row of `statements.LIVING` is."""
     (
         key, snapshot_id, account_id, lineage_id, state, domain_key, base_root, base_block_count, root, block_count,
         source_domain_key, source_root,

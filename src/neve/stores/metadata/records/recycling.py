@@ -14,7 +14,7 @@ from neve.errors import InvariantError, RuleNotFound, SnapshotLocked, SnapshotNo
 from neve.stores.metadata import statements as common
 from neve.stores.metadata import statements_lifecycle as statements
 from neve.stores.metadata.contract_lifecycle import RecycledSnapshot
-from neve.stores.metadata.records import locking, snapshots
+from neve.stores.metadata.records import locking, snapshots, undoing
 from neve.stores.metadata.session import Row, Session
 
 # --- deletion
@@ -38,6 +38,7 @@ def delete_snapshot(
 
 
 def _delete_for_good(session: Session, key: SnapshotKey, *, now_ms: int) -> None:
+    undoing.keep(session, key, now_ms=now_ms)
     session.rows(common.DELETE_SNAPSHOT, (now_ms, key))
     for statement in (
         common.REMOVE_TAGS,
