@@ -1,6 +1,6 @@
 """Settings to objects: the only place that knows which backends exist.
 
-    directory (lock) ─▶ metadata, segments, keys ─▶ service (assemble_service) ─▶ sockets
+    directory (lock) ─▶ metadata, segments, archive, keys ─▶ service (assemble_service) ─▶ sockets
 
 Opened from left to right and closed from right to left, whatever happens in between, so that nothing is ever
 without what it stands on.
@@ -37,6 +37,7 @@ from neve.server.listener import Listener
 from neve.settings import FILE_NAME, Settings
 from neve.storage.usage import Reckoner
 from neve.stores import directory
+from neve.stores.archive.local import LocalArchiveStore
 from neve.stores.directory import StoreDirectory
 from neve.stores.marks.sqlite import SqliteMarkStore
 from neve.stores.master_key import DEFAULT_SOURCE
@@ -221,6 +222,8 @@ def open_service(
         _check_parts(store, metadata, keyring)
         segments = LocalSegmentStore(store.segments_path)
         closing.callback(segments.close)
+        archive = LocalArchiveStore(store.archive_path)
+        closing.callback(archive.close)
         # One process owns the store: whoever held these names is gone.
         metadata.cancel_reservations()
         keys = open_key_provider(
@@ -238,6 +241,7 @@ def open_service(
             Foundation(
                 metadata=metadata,
                 segments=segments,
+                archive=archive,
                 open_marks=SqliteMarkStore,
                 keyring=keyring,
                 keys=keys,

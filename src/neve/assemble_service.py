@@ -20,6 +20,7 @@ from neve.limits import Limits
 from neve.operations.context import Context, Quotas
 from neve.processors import Processors
 from neve.server.administration.service import Administered, Administration
+from neve.server.archive_upkeep import ArchiveUpkeep
 from neve.server.audit.calls import CallAudit
 from neve.server.audit.log import AuditLog
 from neve.server.background import Background, Rhythm, SealingQueue, works
@@ -27,7 +28,9 @@ from neve.server.copy_queue import CopyQueue
 from neve.server.credentials import Credentials
 from neve.server.key_upkeep import key_works
 from neve.server.pipeline import Pipeline, Rules
+from neve.server.ripening import Ripening
 from neve.settings import Settings
+from neve.storage.archiving import Archiver
 from neve.storage.chunk_codec import ChunkCodec
 from neve.storage.chunk_store import ChunkStore
 from neve.storage.committer import Committer
@@ -36,6 +39,7 @@ from neve.storage.data_keys import DataKeys
 from neve.storage.domains import Domains
 from neve.storage.sealing import Sealer
 from neve.storage.usage import Reckoner
+from neve.stores.archive.contract import ArchiveStore
 from neve.stores.marks.contract import OpenMarks
 from neve.stores.metadata.contract import MetadataStore
 from neve.stores.metadata.placement import ChunkRecord
@@ -48,6 +52,7 @@ class Foundation:
 
     metadata: MetadataStore
     segments: SegmentStore
+    archive: ArchiveStore
     open_marks: OpenMarks
     keyring: Keyring
     keys: Keys
@@ -106,6 +111,7 @@ class _Storage:
     domains: Domains
     committer: Committer
     chunks: ChunkStore
+    archiver: Archiver
     sealer: Sealer
     copier: Copier
 
@@ -173,11 +179,13 @@ def _storage(on: Foundation, processors: Processors) -> _Storage:
         limits=on.limits,
         on_damage=lambda record, error: on.report(_damage(record, error)),
     )
+    archiver = Archiver(metadata=on.metadata, store=on.archive, keyring=on.keyring)
     sealer = Sealer(
         metadata=on.metadata,
         committer=committer,
         chunks=chunks,
         domains=domains,
+        archiver=archiver,
         clock=on.clock,
         limits=on.limits,
     )
@@ -195,16 +203,19 @@ def _storage(on: Foundation, processors: Processors) -> _Storage:
         domains=domains,
         committer=committer,
         chunks=chunks,
+        archiver=archiver,
         sealer=sealer,
         copier=copier,
     )
 
 
 def _background(on: Foundation, storage: _Storage) -> Background:
+    ripening = Ripening(on.clock)
     of_snapshots = works(
         metadata=on.metadata,
         sealing=SealingQueue(on.metadata, storage.sealer, on.clock, on.report),
         clock=on.clock,
+        ripening=ripening,
         report=on.report,
         rhythm=Rhythm(
             expire_interval_s=on.settings.expire_interval_s,
@@ -219,6 +230,7 @@ def _background(on: Foundation, storage: _Storage) -> Background:
         renew=storage.data_keys.renew,
         forget_old=storage.data_keys.forget_old,
         clock=on.clock,
+        ripening=ripening,
         report=on.report,
     )
     copies = CopyQueue(
@@ -228,7 +240,13 @@ def _background(on: Foundation, storage: _Storage) -> Background:
         report=on.report,
         on_copied=lambda: background.wake(),  # noqa: PLW0108 - there is one when this is called, and none yet
     )
-    background = Background([*of_snapshots, copies.work(), *of_keys], on.report)
+    archive = ArchiveUpkeep(
+        archiver=storage.archiver,
+        interval_s=on.settings.archive_interval_s,
+        clock=on.clock,
+        report=on.report,
+    )
+    background = Background([*of_snapshots, copies.work(), *of_keys, archive.work()], on.report)
     return background
 
 

@@ -276,6 +276,25 @@ class AdministrationAnswered(Event):
     user_name: str = ""
     policy_name: str = ""
     access_key_id: str = ""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveBehind(Event):
+    """Changes have waited long to get into the archive: a database lost now would come back without them."""
+
+    level = logging.ERROR
+    name = "archive behind"
+
+    behind_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveCaughtUp(Event):
+    """The archive has everything again."""
+
+    name = "archive caught up"
+
+    behind_s: int
+
+
     key_id: str = ""
     outcome: str
     operator_uid: int

@@ -1,6 +1,6 @@
 """What is derived from a store's master key, and what is sealed under it.
 
-    master key ─HKDF─▶ a key for each purpose ─AES-256-GCM─▶ sealed secrets and id keys
+    master key ─HKDF─▶ a key for each purpose ─AES-256-GCM─▶ sealed secrets, id keys, objects of the archive
                                               ─AES-SIV─────▶ tokens (domain/tokens.py)
 
 The associated data of a sealed value names what it belongs to, so that a value moved to another row does not
@@ -34,6 +34,7 @@ class Purpose(StrEnum):
     SESSION_TOKENS = "session tokens"
     GRANT_TOKENS = "grant tokens"
     AUDIT_LOG = "audit log"
+    ARCHIVE = "archive"
 
 
 _FINGERPRINT = "fingerprint"

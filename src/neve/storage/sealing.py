@@ -1,8 +1,10 @@
 """Completing a snapshot: compare what was claimed with what was written, then make its block map.
 
-    block rows, ascending ─▶ count and aggregate right? ─▶ merge with the parent's map ─▶ nodes held ─▶ completed
+    block rows, ascending ─▶ count and aggregate right? ─▶ merge with the parent's map ─▶ nodes held ─▶ archived ─▶ completed
 
 Everything streams in index order: memory is bounded by `Limits.seal_rows_max`, whatever the snapshot's size.
+The archive has the snapshot, and all that reading it takes, before it is completed: a completed snapshot outlives the
+database. While the archive cannot be written nothing is completed.
 It may be killed at any instant and started again: the snapshot stays sealing until the last transaction, the
 rows stay as they are, and nodes stored twice are one chunk. It needs no KMS key, so that a disabled one stops no
 completion.
@@ -16,10 +18,12 @@ from neve.domain.blocks import BlockIndex, ChunkId, LinearAggregate, digest
 from neve.domain.snapshots import MESSAGE_CHECKSUM, MESSAGE_COUNT, Sealed, Snapshot, SnapshotKey
 from neve.errors import StoreUnavailable
 from neve.limits import MIB, Limits
+from neve.storage.archiving import Archiver
 from neve.storage.chunk_store import ChunkStore
 from neve.storage.committer import Committer
 from neve.storage.domains import Domains, OpenDomain
 from neve.stores.metadata.contract import BlockRow, MetadataStore
+from neve.stores.metadata.contract_archive import Completion
 
 _NODE_BYTES_AT_ONCE = 4 * MIB
 """New nodes are committed when they have grown to this much: a hundred or so full leaves."""
@@ -35,6 +39,7 @@ class Sealer:
         committer: Committer,
         chunks: ChunkStore,
         domains: Domains,
+        archiver: Archiver,
         clock: Clock,
         limits: Limits,
     ) -> None:
@@ -42,6 +47,7 @@ class Sealer:
         self._committer = committer
         self._chunks = chunks
         self._domains = domains
+        self._archiver = archiver
         self._clock = clock
         self._limits = limits
         self.interrupted = False
@@ -66,7 +72,9 @@ class Sealer:
         merged = self._merge(snapshot, domain, nodes)
         if nodes.flush():
             sealed = Sealed(root=merged.root, block_count=snapshot.base_block_count + merged.blocks_added)
-            self._metadata.finish_completion(snapshot.key, sealed, now_ms=self._clock.now_ms())
+            completion = Completion(key=snapshot.key, sealed=sealed, now_ms=self._clock.now_ms())
+            if self._archiver.write_completion(snapshot.snapshot_id, completion):
+                self._metadata.finish_completion(completion.key, sealed, now_ms=completion.now_ms)
 
     def _mismatch(self, snapshot: Snapshot, domain: OpenDomain) -> str:
         """Return the message of what is wrong with the claim, empty if nothing is (contract 5.2)."""

@@ -5,11 +5,12 @@
     DIR/master.key      everything sealed is sealed under it; may be kept elsewhere (stores/master_key)
     DIR/metadata.db     made and understood by stores/metadata
     DIR/segments/       made and understood by stores/segments
+    DIR/archive/        made and understood by stores/archive; there once something was archived
     DIR/neve.toml       settings, if any
     DIR/audit/          made and understood by stores/audit; there once something was recorded
     DIR/admin.sock      there while a server runs: where it takes what operators ask (server/administration)
 
-It knows where the last five are and nothing about them: whoever assembles the store fills them in while
+It knows where the last six are and nothing about them: whoever assembles the store fills them in while
 `create` holds the directory. format.json gets its name last, so that a directory is a store or is none.
 """
 
@@ -91,6 +92,11 @@ class StoreDirectory:
     def segments_path(self) -> Path:
         """Where the segments are."""
         return self.path / "segments"
+
+    @property
+    def archive_path(self) -> Path:
+        """Where the archive is, or will be."""
+        return self.path / "archive"
 
     def close(self) -> None:
         """Let another process have the store. Repeating it changes nothing."""
