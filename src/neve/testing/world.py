@@ -2,7 +2,7 @@
 
 A test says what it wants in the API's terms and can stop the world, let time pass, and start it again over
 the same stores. Completions are finished when the test says so (`seal`), or at once (`complete`). KMS keys are kept
-in memory unless the test brings a provider; they outlive a restart.
+in memory unless the test brings a provider, and so is the archive; they outlive a restart.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -28,6 +28,7 @@ from neve.operations.ebs.list_snapshot_blocks import list_snapshot_blocks
 from neve.operations.ebs.put_snapshot_block import put_snapshot_block
 from neve.operations.ebs.start_snapshot import start_snapshot
 from neve.processors import Processors
+from neve.storage.archiving import Archiver
 from neve.storage.chunk_codec import ChunkCodec
 from neve.storage.chunk_store import ChunkStore
 from neve.storage.committer import Committer
@@ -35,11 +36,13 @@ from neve.storage.copying import Copier
 from neve.storage.data_keys import DataKeys
 from neve.storage.domains import Domains
 from neve.storage.sealing import Sealer
+from neve.stores.archive.contract import ArchiveStore
 from neve.stores.keys.contract import KeyProvider
 from neve.stores.keys.contract_managed import ManagedKeys
 from neve.stores.metadata.contract import MetadataStore
 from neve.stores.metadata.placement import ChunkRecord
 from neve.stores.segments.contract import SegmentStore
+from neve.testing.memory_archive import MemoryArchiveStore
 from neve.testing.memory_keys import MemoryKeys
 from neve.testing.time_and_chance import ManualClock, SeededEntropy
 
@@ -72,6 +75,7 @@ class World:
         keyring: ManagedKeys | None = None,
         data_key_age_s: float = 60,
         key_state_age_s: float = 1,
+        archive: ArchiveStore | None = None,
     ) -> None:
         self.stores = stores
         self.limits = limits
@@ -80,6 +84,7 @@ class World:
         self.quotas = quotas or Quotas()
         self.keys = keys or keyring or MemoryKeys(region=REGION, entropy=self.entropy)
         self.keyring = keyring
+        self.archive = MemoryArchiveStore() if archive is None else archive
         self._key_ages_s = data_key_age_s, key_state_age_s
         self.damage: list[tuple[ChunkRecord, StoreError]] = []
         self.seal_wishes = 0
@@ -121,11 +126,13 @@ class World:
             limits=self.limits,
             on_damage=lambda record, error: self.damage.append((record, error)),
         )
+        self.archiver = Archiver(metadata=self.metadata, store=self.archive, keyring=keyring)
         self.sealer = Sealer(
             metadata=self.metadata,
             committer=self.committer,
             chunks=chunks,
             domains=domains,
+            archiver=self.archiver,
             clock=self.clock,
             limits=self.limits,
         )
