@@ -41,17 +41,21 @@ CAUSES = {
     (State.SEALING, State.COMPLETED): "count, checksum right",
     (State.SEALING, State.ERROR): "wrong",
     (State.COMPLETED, State.RECYCLED): "recycle bin",
+    (State.DELETED, State.COMPLETED): "undelete",
 }
 """What moves a snapshot; every arrow to `deleted` is DeleteSnapshot, or the end of the time in the bin, and needs no
-label. Two opposite arrows share one."""
+label. Two opposite arrows share one, but for those that undo a deletion."""
 DETOURS = {
     (State.SEALING, State.DELETED): "M425 87C 490 130, 490 215, 425 258",
-    (State.COMPLETED, State.DELETED): "M618 87C 560 150, 540 240, 445 274",
-    (State.COMPLETED, State.RECYCLED): "M622 87L622 158",
+    (State.COMPLETED, State.DELETED): "M611 82C 545 140, 530 240, 445 271",
+    (State.COMPLETED, State.RECYCLED): "M635 87L635 158",
     (State.RECYCLED, State.COMPLETED): "M728 158L728 87",
     (State.RECYCLED, State.DELETED): "M640 212C 610 270, 540 294, 445 292",
+    (State.DELETED, State.COMPLETED): "M445 282C 570 262, 565 165, 619 87",
 }
 """Paths of arrows whose straight way would cross a box or another arrow."""
+LABELS = {(State.DELETED, State.COMPLETED): Point(591, 229)}
+"""Where causes stand that would be taken for another arrow's above the middle of the straight way."""
 
 HEAD = f"""\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="13">
@@ -93,7 +97,8 @@ def _arrow(source: State, target: State) -> str:
     if cause is None:
         return line
     middle = Point((first.x + last.x) / 2, (first.y + last.y) / 2 - 8)
-    return line + _text(middle, cause, style="fill:#345;paint-order:stroke;stroke:#fff;stroke-width:4px")
+    place = LABELS.get((source, target), middle)
+    return line + _text(place, cause, style="fill:#345;paint-order:stroke;stroke:#fff;stroke-width:4px")
 
 
 def _edge(centre: Point, *, towards: Point) -> Point:

@@ -3,10 +3,10 @@
     pending ──complete accepted──▶ sealing ──count and aggregate right──▶ completed ◀──▶ recycled
        │                              └──────count or aggregate wrong──▶ error
        ├──no block for Timeout minutes──▶ error
-    any state ──delete──▶ deleted
+    any state ──delete──▶ deleted ──undone, for a while, if it was completed──▶ completed
 
 `sealing` is ours: the API shows it as `pending` (contract 3.1). `deleted` is what a row says until
-collection has taken back what it referred to. A deadline that has passed counts as passed whether or not
+collection has taken back what it referred to; until it begins to, an operator can undo that (`neve undelete`). A deadline that has passed counts as passed whether or not
 anybody has written it down yet (choice 27): everybody looks at a snapshot through `observed`.
 """
 
@@ -60,7 +60,7 @@ TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
     State.COMPLETED: frozenset({State.RECYCLED, State.DELETED}),
     State.RECYCLED: frozenset({State.COMPLETED, State.DELETED}),
     State.ERROR: frozenset({State.DELETED}),
-    State.DELETED: frozenset(),
+    State.DELETED: frozenset({State.COMPLETED}),
 }
 
 API_STATUS: Final[Mapping[State, str]] = {

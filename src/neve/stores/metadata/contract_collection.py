@@ -90,6 +90,16 @@ class SegmentUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationStanding:
+    """What there is to verify, and how long ago that was done."""
+
+    segments: int
+    size_bytes: int
+    oldest_ms: int | None
+    """When the segment that was verified longest ago was, or came to be if it never was; None without any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredChunk:
     """A chunk row with its place, and whether it is bad."""
 
@@ -155,6 +165,10 @@ class CollectionRecords(Protocol):
         """
         ...
 
+    def needed(self, take: Callable[[Sequence[Need]], None]) -> None:
+        """Give `take` what `cut` gives to its `needs`, for whoever takes nothing away."""
+        ...
+
     # --- letting rows go
 
     def drop_rows(self, epoch: Epoch, snapshot_key: SnapshotKey, *, limit: int) -> int:
@@ -185,7 +199,8 @@ class CollectionRecords(Protocol):
         ...
 
     def forget_snapshots(self, epoch: Epoch, *, limit: int) -> Sequence[SnapshotId]:
-        """Forget up to `limit` deleted snapshots that have no undo, no rows and no client token any more.
+        """Forget up to `limit` deleted snapshots, ascending by key, that have no undo and no client token any more, and
+        no rows, as `drop_rows` or `MetadataStore.reap` have found.
 
         Raises:
             EpochLost
@@ -198,8 +213,16 @@ class CollectionRecords(Protocol):
         """Return up to `limit` live and condemned segments, ascending by key, the first one above `after`."""
         ...
 
-    def segments_to_verify(self, *, verified_before_ms: int, limit: int) -> Sequence[SegmentUse]:
-        """Return up to `limit` live segments last verified before then, the longest ago first."""
+    def segments_to_verify(
+        self, *, verified_before_ms: int, limit: int, after: SegmentUse | None = None
+    ) -> Sequence[SegmentUse]:
+        """Return up to `limit` live segments last verified before then, the longest ago first, those of one moment
+        ascending by key; the first one behind `after` as that was when it was returned.
+        """
+        ...
+
+    def verification_standing(self) -> VerificationStanding:
+        """Return what there is of live segments; takes time proportional to that."""
         ...
 
     def segment_states(self, names: Collection[SegmentName]) -> Mapping[SegmentName, SegmentState]:
@@ -225,7 +248,8 @@ class CollectionRecords(Protocol):
         point into it.
 
         Rows that say something else by now, bad ones and those that are gone stay as they are. Returns how many rows
-        moved; a segment to which none did is live all the same, and condemned by the next round.
+        moved; a segment to which none did is live all the same, and condemned by the next round. Content that is not the
+        old one's, or in another segment, is an InvariantError.
 
         Raises:
             EpochLost, ReservationCancelled: nothing changed.
@@ -244,6 +268,13 @@ class CollectionRecords(Protocol):
         """Note that every byte of a live segment was just found right. Of any other one there is nothing to note."""
         ...
 
+    def distrust_verified(self, *, after_ms: int) -> int:
+        """Have segments that were verified after that moment count as never verified; return how many.
+
+        For moments that have not come yet: a clock that was wrong noted them, and they would not be looked at again.
+        """
+        ...
+
     # --- what is bad
 
     def bad_chunks(self, *, after: ChunkKey | None, limit: int) -> Sequence[tuple[ChunkKey, StoredChunk]]:
@@ -251,13 +282,15 @@ class CollectionRecords(Protocol):
         ...
 
     def clear_bad(self, record: ChunkRecord) -> bool:
-        """Take the mark off a chunk whose bytes, where `record` says, were just proven right. False if the row says
-        something else by now.
+        """Have a chunk whose bytes, where `record` says, were just proven right not be bad. False, and nothing, if the
+        row says something else by now.
         """
         ...
 
     def uses(self, domain_key: DomainKey, chunk_id: ChunkId, *, limit: int) -> Sequence[ChunkUse]:
-        """Return up to `limit` rows that name a chunk directly, by snapshot and index; dropped ones are left out."""
+        """Return up to `limit` rows that name a chunk directly, by snapshot and index, its hold first; dropped ones are
+        left out.
+        """
         ...
 
     # --- undoing deletions
