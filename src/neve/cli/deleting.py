@@ -11,12 +11,13 @@ from neve.cli.client_options import EndpointOption, ProfileOption, RegionOption,
 from neve.cli.client_progress import sized
 from neve.cli.exit_codes import CommandFailed, ExitCode
 from neve.cli.output import OutputFormat, OutputOption, note, result, result_json
-from neve.cli.reckoning import reckoned
+from neve.cli.tasks import Murmur, awaited
 from neve.client.context import ClientContext
 from neve.client.errors import ServiceRefused, SnapshotMissing
 from neve.client.snapshots import delete as delete_snapshot
 from neve.client.snapshots import rehearse_deletion
-from neve.server.administration.messages_usage import FreedRow, FreedView, ReckonFreed
+from neve.server.administration.messages_tasks import ReckonFreed
+from neve.server.administration.messages_usage import FreedRow, FreedView
 
 
 def delete(
@@ -125,8 +126,8 @@ def _rehearse(names: list[str], store: Path | None, service: Service, output: Ou
                 note(f"neve: {refusal.message}")
     _end(refused, f"{len(refused)} of {len(names)} could not be deleted; nothing was.")
     with administering(store) as administrator:
-        freed = reckoned(administrator, ReckonFreed(snapshot_ids=names)).freed
-    assert freed is not None, "that is what was asked for"
+        freed = awaited(administrator, ReckonFreed(snapshot_ids=names), Murmur()).outcome
+    assert isinstance(freed, FreedView), "that is what was asked for"
     _show(freed, output)
 
 

@@ -7,8 +7,9 @@ import typer
 from neve.cli.administering import DirectoryArgument, EveryAccountOption, administering, plain
 from neve.cli.client_progress import sized
 from neve.cli.output import OutputFormat, OutputOption, result_json, result_table
-from neve.cli.reckoning import reckoned
-from neve.server.administration.messages_usage import ReckonUsage, UsageRow
+from neve.cli.tasks import Murmur, awaited
+from neve.server.administration.messages_tasks import ReckonUsage
+from neve.server.administration.messages_usage import UsageRow
 
 
 def usage(
@@ -50,7 +51,7 @@ def usage(
     """
     request = ReckonUsage(account_id=account_id, tag_key=by_tag, by_snapshot=by_snapshot)
     with administering(directory) as administrator:
-        rows = reckoned(administrator, request).usage
+        rows = [row for row in awaited(administrator, request, Murmur()).rows if isinstance(row, UsageRow)]
     if output is OutputFormat.JSON:
         result_json(_accounts(rows, by_tag))
         return

@@ -70,6 +70,14 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """Part of an answer. Times are whole seconds, UTC."""
 
 
+class Row(View, frozen=True, kw_only=True, tag_field="row"):
+    """One of the many things that a task finds. Each kind has a tag of its own."""
+
+
+class Outcome(View, frozen=True, kw_only=True, tag_field="outcome"):
+    """What came of a task, all told. Each kind has a tag of its own."""
+
+
 # --- accounts
 
 

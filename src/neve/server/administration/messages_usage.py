@@ -1,16 +1,11 @@
-"""What an operator may ask about what snapshots cost. It may take minutes, so a reckoning is begun and then asked after.
-
-    ReckonUsage, ReckonFreed ─▶ ReckoningView ─▶ ShowReckoning, again and again, until finished ─▶ StopReckoning
-
-Bytes as `storage.usage` has them: logical, unique, freed.
-"""
+"""What an operator is told of what snapshots cost. Bytes as `storage.usage` has them: logical, unique, freed."""
 
 from datetime import datetime
 
-from neve.server.administration.messages import Request, View
+from neve.server.administration.messages import Outcome, Row, View
 
 
-class UsageRow(View, frozen=True, kw_only=True):
+class UsageRow(Row, frozen=True, kw_only=True, tag="usage"):
     """What some snapshots of an account cost together."""
 
     account_id: str
@@ -36,7 +31,13 @@ class FreedRow(View, frozen=True, kw_only=True):
     """When it would leave the bin, or may be deleted; None for a lock whose end is open."""
 
 
-class FreedView(View, frozen=True, kw_only=True):
+class UsageOutcome(Outcome, frozen=True, kw_only=True, tag="usage"):
+    """All rows of usage were told."""
+
+    accounts: int
+
+
+class FreedView(Outcome, frozen=True, kw_only=True, tag="freed"):
     """What deleting some snapshots would free."""
 
     freed_bytes: int
@@ -44,46 +45,3 @@ class FreedView(View, frozen=True, kw_only=True):
     freed_from_bin_bytes: int
     """Besides, once those that would go to the recycle bin have left it."""
     snapshots: list[FreedRow]
-
-
-class ReckoningView(View, frozen=True, kw_only=True):
-    """How far a reckoning is, and what came of it."""
-
-    reckoning_id: str
-    finished: bool
-    steps_done: int
-    steps: int
-    """Of the part it is at; there may be another one."""
-    usage: list[UsageRow]
-    rows: int
-    """How many there are of `usage`."""
-    freed: FreedView | None = None
-
-
-class ReckonUsage(Request[ReckoningView], frozen=True, kw_only=True):
-    """What do an account's snapshots cost? Of every account where none is named."""
-
-    account_id: str | None = None
-    tag_key: str | None = None
-    """Tell snapshots apart by the value of this tag, too."""
-    by_snapshot: bool = False
-
-
-class ReckonFreed(Request[ReckoningView], frozen=True, kw_only=True):
-    """What would deleting these snapshots free?"""
-
-    snapshot_ids: list[str]
-
-
-class ShowReckoning(Request[ReckoningView], frozen=True, kw_only=True):
-    """How far is it? One that is not asked after for a minute ends by itself."""
-
-    reckoning_id: str
-    first_row: int = 0
-    """Of `usage`, from this one on: there may be more than one answer holds."""
-
-
-class StopReckoning(Request[None], frozen=True, kw_only=True):
-    """End it, finished or not, and forget it. One that is not there is no error."""
-
-    reckoning_id: str

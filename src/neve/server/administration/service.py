@@ -23,14 +23,15 @@ from neve.errors import (
     UserNotFound,
 )
 from neve.server.access_keys import AccessKeys
-from neve.server.administration import messages, messages_keys, messages_usage, protocol
+from neve.server.administration import messages, messages_keys, messages_tasks, protocol
 from neve.server.administration.access_keys import AccessKeyDesk
 from neve.server.administration.accounts import Accounts
 from neve.server.administration.keys import KeyDesk
 from neve.server.administration.messages import AdministrationRefused, Answer, RefusedBecause, Request
 from neve.server.administration.policies import PolicyDesk
-from neve.server.administration.reckonings import Reckonings
 from neve.server.administration.simulation import Simulator
+from neve.server.administration.task_desk import TaskDesk
+from neve.server.administration.tasks import Tasks
 from neve.server.administration.usage import UsageDesk
 from neve.server.administration.users import UserDesk
 from neve.storage.usage import Reckoner
@@ -75,12 +76,12 @@ class Administration:
 
     def __init__(self, store: Administered) -> None:
         self._lock = Lock()
-        self._reckonings = Reckonings(store.clock, store.entropy)
-        self._handlers = _handlers(store, self._reckonings)
+        self._tasks = Tasks(store.clock, store.entropy)
+        self._handlers = _handlers(store, self._tasks)
 
     def close(self) -> None:
         """End what is under way, before that is closed which it works on. Repeating it changes nothing."""
-        self._reckonings.close()
+        self._tasks.close()
 
     def ask(self, request: Request[Answer]) -> Answer:
         protocol.request_line(request)  # what cannot be said to a server cannot be said to the store
@@ -97,9 +98,7 @@ class Administration:
                 raise AdministrationRefused(why, refused.message) from None
 
 
-def _handlers(
-    store: Administered, reckonings: Reckonings
-) -> Mapping[type[Request[Any]], Callable[[Any], Any]]:
+def _handlers(store: Administered, tasks: Tasks) -> Mapping[type[Request[Any]], Callable[[Any], Any]]:
     metadata, clock, entropy = store.metadata, store.clock, store.entropy
     accounts = Accounts(metadata, clock, entropy)
     records = AccessKeys(metadata, store.keyring, clock, entropy)
@@ -108,7 +107,8 @@ def _handlers(
     policies = PolicyDesk(metadata, accounts, clock)
     simulator = Simulator(metadata, accounts, store.keys, clock, store.region)
     keys = KeyDesk(metadata, accounts, store.keys, clock)
-    usage = UsageDesk(metadata, accounts, store.open_reckoner, reckonings, clock)
+    at_work = TaskDesk(tasks)
+    usage = UsageDesk(metadata, accounts, store.open_reckoner, tasks, clock)
     return {
         messages.ListAccounts: accounts.listed,
         messages.CreateAccount: accounts.create,
@@ -139,8 +139,8 @@ def _handlers(
         messages_keys.SetKeyAlias: keys.set_alias,
         messages_keys.RemoveKeyAlias: keys.remove_alias,
         messages_keys.PutKeyPolicy: keys.put_policy,
-        messages_usage.ReckonUsage: usage.reckon_usage,
-        messages_usage.ReckonFreed: usage.reckon_freed,
-        messages_usage.ShowReckoning: usage.show,
-        messages_usage.StopReckoning: usage.stop,
+        messages_tasks.ReckonUsage: usage.reckon_usage,
+        messages_tasks.ReckonFreed: usage.reckon_freed,
+        messages_tasks.ShowTask: at_work.show,
+        messages_tasks.StopTask: at_work.stop,
     }

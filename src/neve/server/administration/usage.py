@@ -10,25 +10,17 @@ from neve.domain.retention import retention_days
 from neve.domain.snapshots import API_STATUS, Snapshot, SnapshotKey, observed
 from neve.errors import SnapshotNotFound
 from neve.server.administration.accounts import Accounts
-from neve.server.administration.messages_usage import (
-    FreedRow,
-    FreedView,
-    ReckonFreed,
-    ReckoningView,
-    ReckonUsage,
-    ShowReckoning,
-    StopReckoning,
-    UsageRow,
-)
-from neve.server.administration.reckonings import Reckoning, Reckonings
+from neve.server.administration.messages_tasks import ReckonFreed, ReckonUsage, TaskView
+from neve.server.administration.messages_usage import FreedRow, FreedView, UsageOutcome, UsageRow
+from neve.server.administration.task_desk import view_of
+from neve.server.administration.tasks import Task, TaskKind, Tasks
 from neve.server.administration.texts import DAY_MS, invalid, moment, not_found, shown
+from neve.storage.progress import Progress, Unit
 from neve.storage.usage import AccountCost, Cost, Grouping, Reckoner, Watch
 from neve.stores.metadata.contract import MetadataStore
 
 SNAPSHOTS_MAX: Final = 1_000
 """In one question about what deleting would free."""
-_ROWS_MAX: Final = 5_000
-"""In one answer: a MiB or so."""
 _PAGE: Final = 1_000
 
 
@@ -49,36 +41,37 @@ class UsageDesk:
         metadata: MetadataStore,
         accounts: Accounts,
         open_reckoner: Callable[[], Reckoner],
-        reckonings: Reckonings,
+        tasks: Tasks,
         clock: Clock,
     ) -> None:
         self._metadata = metadata
         self._accounts = accounts
         self._open_reckoner = open_reckoner
-        self._reckonings = reckonings
+        self._tasks = tasks
         self._clock = clock
 
-    def reckon_usage(self, request: ReckonUsage) -> ReckoningView:
+    def reckon_usage(self, request: ReckonUsage) -> TaskView:
         if request.tag_key == "":
             raise invalid("name the tag whose values tell snapshots apart: its key is empty")
         account_ids = [account.account_id for account in self._accounts.every(request.account_id)]
 
-        def work(watch: Watch) -> list[UsageRow]:
+        def work(task: Task) -> UsageOutcome:
             reckoner = self._open_reckoner()
-            return [row for each in account_ids for row in self._usage(reckoner, each, request, watch)]
+            for account_id in account_ids:
+                for row in self._usage(reckoner, account_id, request, _watch(task)):
+                    task.found(row)
+            return UsageOutcome(accounts=len(account_ids))
 
-        return _view(self._reckonings.begin(work))
+        return view_of(self._tasks.begin(TaskKind.RECKONING, work))
 
-    def reckon_freed(self, request: ReckonFreed) -> ReckoningView:
+    def reckon_freed(self, request: ReckonFreed) -> TaskView:
         if not 0 < len(request.snapshot_ids) <= SNAPSHOTS_MAX:
             raise invalid(f"name 1 to {SNAPSHOTS_MAX} snapshots at a time")
-        return _view(self._reckonings.begin(lambda watch: self._freed(request.snapshot_ids, watch)))
 
-    def show(self, request: ShowReckoning) -> ReckoningView:
-        return _view(self._reckonings.find(request.reckoning_id), max(0, request.first_row))
+        def work(task: Task) -> FreedView:
+            return self._freed(request.snapshot_ids, _watch(task))
 
-    def stop(self, request: StopReckoning) -> None:
-        self._reckonings.stop(request.reckoning_id)
+        return view_of(self._tasks.begin(TaskKind.RECKONING, work))
 
     # --- usage
 
@@ -146,18 +139,14 @@ class UsageDesk:
         )
 
 
-def _view(reckoning: Reckoning, first_row: int = 0) -> ReckoningView:
-    result = reckoning.result if reckoning.finished else None
-    rows = result if isinstance(result, list) else []
-    return ReckoningView(
-        reckoning_id=reckoning.reckoning_id,
-        finished=reckoning.finished,
-        steps_done=reckoning.steps_done,
-        steps=reckoning.steps,
-        usage=rows[first_row : first_row + _ROWS_MAX],
-        rows=len(rows),
-        freed=result if isinstance(result, FreedView) else None,
-    )
+def _watch(task: Task) -> Watch:
+    def watch(steps_done: int, steps: int) -> None:
+        task.on_progress(
+            Progress(phase="reading block maps", done=steps_done, total=steps, unit=Unit.SNAPSHOTS)
+        )
+        task.check()
+
+    return watch
 
 
 def _usage_rows(account_id: AccountId, cost: AccountCost) -> Iterator[UsageRow]:

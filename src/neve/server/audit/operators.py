@@ -12,7 +12,9 @@ from neve.server.administration.messages import AdministrationRefused, Administr
 from neve.server.audit.log import AuditLog
 from neve.server.audit.parameters import shown
 
-_LOOKS: Final = ("list-", "show-", "simulate-", "reckon-", "stop-reckoning")
+_LOOKS: Final = ("list-", "show-", "simulate-", "reckon-", "stop-task")
+_AGAIN: Final = "show-task"
+"""Asked every two seconds for as long as some work takes, whose beginning is written down."""
 _LEFT_OUT: Final = frozenset({"context", "description", "document", "policy", "text"})
 """Documents and what operators write freely; the audit log has no room for them."""
 
@@ -43,7 +45,7 @@ class AuditedAdministrator:
     def ask(self, request: Request[Answer]) -> Answer:
         name = str(request.__struct_config__.tag)
         looks = name.startswith(_LOOKS)
-        if looks and self._via != "server":
+        if name == _AGAIN or (looks and self._via != "server"):
             return self._administrator.ask(request)
         log = self._log()
         if not looks:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neve.errors import StoreUnavailable
-from neve.server.administration import messages, messages_keys, protocol
+from neve.server.administration import messages, messages_keys, messages_tasks, protocol
 from neve.server.administration.messages import (
     AccountView,
     AdministrationRefused,
@@ -23,7 +23,7 @@ from neve.server.administration.messages import (
 
 REQUESTS = [
     member
-    for module in (messages, messages_keys)
+    for module in (messages, messages_keys, messages_tasks)
     for member in vars(module).values()
     if isinstance(member, type) and issubclass(member, Request) and member is not Request
 ]
@@ -39,6 +39,7 @@ def test_every_request_comes_through_as_it_was(kind: type[Request[Any]], data: s
         int: st.integers(0, 10_000),
         int | None: st.none() | st.integers(0, 10_000),
         str | None: st.none() | text,
+        list[str]: st.lists(text, max_size=3),
         dict[str, list[str]]: st.dictionaries(text, st.lists(text, max_size=2), max_size=2),
     }
     members = {

@@ -1,7 +1,6 @@
-"""What snapshots cost, as operators ask for it: begun, asked after, stopped, given up, and told row by row."""
+"""What snapshots cost, as operators ask for it: begun, asked after, stopped, and told row by row."""
 
 from collections.abc import Callable
-from threading import Event
 from typing import Any
 
 import pytest
@@ -9,22 +8,18 @@ import pytest
 from copy_scene import block, source
 from fix_administration import Office, open_office
 from neve.domain.identities import SnapshotId
-from neve.errors import ChunkDamaged, StoreError, StoreUnavailable
-from neve.server.administration import usage as desk
+from neve.errors import ChunkDamaged, StoreError
+from neve.server.administration import task_desk as desk
 from neve.server.administration.messages import AdministrationRefused, RefusedBecause
-from neve.server.administration.messages_usage import (
-    FreedView,
+from neve.server.administration.messages_tasks import (
     ReckonFreed,
-    ReckoningView,
     ReckonUsage,
-    ShowReckoning,
-    StopReckoning,
-    UsageRow,
+    ShowTask,
+    StopTask,
+    TaskView,
 )
-from neve.server.administration.reckonings import Reckonings
+from neve.server.administration.messages_usage import FreedView, UsageRow
 from neve.server.administration.service import Administered, Administration
-from neve.storage.usage import Watch
-from neve.testing.time_and_chance import ManualClock, SeededEntropy
 from neve.testing.world import ACCOUNT, OTHER_ACCOUNT, World
 from usage_scene import KEEP_ALL, reckoner
 
@@ -54,22 +49,22 @@ def administration(world: World) -> Any:
     administration.close()
 
 
-def finished(administration: Administration, request: Any) -> ReckoningView:
-    """Begin a reckoning and ask after it until it is finished."""
-    reckoning_id = administration.ask(request).reckoning_id
+def finished(administration: Administration, request: Any) -> TaskView:
+    """Begin a reckoning and ask after it until it is done."""
+    task_id = administration.ask(request).task_id
     while True:
-        view = administration.ask(ShowReckoning(reckoning_id=reckoning_id))
-        if view.finished:
+        view = administration.ask(ShowTask(task_id=task_id))
+        if not view.running:
             return view
 
 
 def usage(administration: Administration, **members: Any) -> list[UsageRow]:
-    return finished(administration, ReckonUsage(**members)).usage
+    return finished(administration, ReckonUsage(**members)).rows
 
 
 def freed(administration: Administration, *snapshot_ids: str) -> FreedView:
-    found = finished(administration, ReckonFreed(snapshot_ids=list(snapshot_ids))).freed
-    assert found is not None
+    found = finished(administration, ReckonFreed(snapshot_ids=list(snapshot_ids))).outcome
+    assert isinstance(found, FreedView)
     return found
 
 
@@ -125,9 +120,9 @@ def test_more_rows_than_one_answer_holds_come_in_several(
     monkeypatch.setattr(desk, "_ROWS_MAX", 2)
     names = [source(world, {0: block(fill)}) for fill in range(1, 4)]
     view = finished(administration, ReckonUsage(account_id=ACCOUNT, by_snapshot=True))
-    assert (view.rows, len(view.usage)) == (4, 2)
-    ask = ShowReckoning(reckoning_id=view.reckoning_id, first_row=2)
-    rows = [*view.usage, *administration.ask(ask).usage]
+    assert (view.rows_kept, view.rows_found, len(view.rows)) == (4, 4, 2)
+    ask = ShowTask(task_id=view.task_id, first_row=2)
+    rows = [*view.rows, *administration.ask(ask).rows]
     assert [row.snapshot_id for row in rows] == ["", *names]
 
 
@@ -162,7 +157,7 @@ def test_a_snapshot_that_is_not_there_is_named(world: World, administration: Adm
         (ReckonFreed(snapshot_ids=[known] * 1_001), RefusedBecause.INVALID),
         (ReckonUsage(account_id="000000000000"), RefusedBecause.NOT_FOUND),
         (ReckonUsage(tag_key=""), RefusedBecause.INVALID),
-        (ShowReckoning(reckoning_id="00"), RefusedBecause.NOT_FOUND),
+        (ShowTask(task_id="00"), RefusedBecause.NOT_FOUND),
     ):
         with pytest.raises(AdministrationRefused) as caught:
             finished(administration, request)
@@ -182,109 +177,7 @@ def test_a_block_map_that_cannot_be_read_gives_no_number(
         usage(administration)
 
 
-# --- one at a time, and never for nobody
-
-
-class Slow:
-    """A reckoning that waits until a test lets it go on."""
-
-    def __init__(self) -> None:
-        self.began, self.go_on = Event(), Event()
-
-    def work(self, watch: Watch) -> str:
-        watch(1, 3)
-        self.began.set()
-        self.go_on.wait()
-        watch(2, 3)
-        return "done"
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def reckonings(clock: ManualClock) -> Reckonings:
-    return Reckonings(clock, SeededEntropy())
-
-
-def ended(reckonings: Reckonings) -> None:
-    assert reckonings._thread is not None
-    reckonings._thread.join()
-
-
-def test_only_one_is_under_way_and_says_how_far_it_is(reckonings: Reckonings) -> None:
-    slow = Slow()
-    begun = reckonings.begin(slow.work)
-    slow.began.wait()
-    found = reckonings.find(begun.reckoning_id)
-    assert (found.finished, found.steps_done, found.steps) == (False, 1, 3)
-    with pytest.raises(AdministrationRefused, match="under way"):
-        reckonings.begin(slow.work)
-    slow.go_on.set()
-    ended(reckonings)
-    assert reckonings.find(begun.reckoning_id).result == "done"
-    reckonings.begin(lambda _: "the next")
-    ended(reckonings)
-    assert reckonings.find(begun.reckoning_id).result == "done", "the last few stay"
-
-
-def test_one_that_nobody_asks_after_ends_by_itself(reckonings: Reckonings, clock: ManualClock) -> None:
-    slow = Slow()
-    begun = reckonings.begin(slow.work)
-    slow.began.wait()
-    clock.advance(seconds=61)
-    slow.go_on.set()
-    ended(reckonings)
-    with pytest.raises(StoreUnavailable, match="stopped"):
-        reckonings.find(begun.reckoning_id)
-
-
-def test_asking_keeps_it_going(reckonings: Reckonings, clock: ManualClock) -> None:
-    slow = Slow()
-    begun = reckonings.begin(slow.work)
-    slow.began.wait()
-    for _ in range(3):
-        clock.advance(seconds=50)
-        reckonings.find(begun.reckoning_id)
-    slow.go_on.set()
-    ended(reckonings)
-    assert reckonings.find(begun.reckoning_id).result == "done"
-
-
-def test_stopping_waits_for_its_end_and_forgets_it(reckonings: Reckonings) -> None:
-    seen: list[int] = []
-
-    def work(watch: Watch) -> None:
-        for step in range(1 << 60):
-            seen.append(step)
-            watch(step, 1 << 60)
-
-    begun = reckonings.begin(work)
-    reckonings.stop(begun.reckoning_id)
-    count = len(seen)
-    reckonings.stop(begun.reckoning_id)
-    with pytest.raises(AdministrationRefused, match="is over"):
-        reckonings.find(begun.reckoning_id)
-    reckonings.begin(work)
-    reckonings.close()
-    assert len(seen) >= count
-    assert not any(not each.finished for each in reckonings._known.values())
-
-
-def test_what_came_of_old_ones_is_forgotten(reckonings: Reckonings) -> None:
-    begun = []
-    for number in range(6):
-        begun.append(reckonings.begin(lambda _, number=number: number))  # type: ignore[misc]
-        ended(reckonings)
-    for forgotten in begun[:2]:
-        with pytest.raises(AdministrationRefused):
-            reckonings.find(forgotten.reckoning_id)
-    assert [reckonings.find(each.reckoning_id).result for each in begun[2:]] == [2, 3, 4, 5]
-
-
 def test_stopping_by_message_is_welcome_twice(office: Office) -> None:
     begun = office.administration.ask(ReckonUsage())
     for _ in range(2):
-        office.administration.ask(StopReckoning(reckoning_id=begun.reckoning_id))
+        office.administration.ask(StopTask(task_id=begun.task_id))

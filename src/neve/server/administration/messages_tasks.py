@@ -1,0 +1,77 @@
+"""Long work as operators ask for it: begun, then asked after, again and again.
+
+    ReckonUsage, … ─▶ TaskView ─▶ ShowTask, until it no longer runs ─▶ StopTask
+
+Rows come while a task runs, its outcome when it is done. One that failed answers ShowTask with its failure.
+"""
+
+from datetime import datetime
+
+from neve.server.administration.messages import Request, View
+from neve.server.administration.messages_usage import FreedView, UsageOutcome, UsageRow
+
+AnyRow = UsageRow
+AnyOutcome = UsageOutcome | FreedView
+
+
+class TaskSummary(View, frozen=True, kw_only=True):
+    """How far a task is."""
+
+    task_id: str
+    kind: str
+    """A `TaskKind`."""
+    running: bool
+    by_itself: bool
+    """The server began it, nobody asked for it."""
+    begun: datetime
+    elapsed_s: float
+    phase: str
+    done: int
+    total: int
+    """Of this phase; 0 if nobody knows."""
+    unit: str
+    """A `storage.progress.Unit`."""
+
+
+class TaskView(TaskSummary, frozen=True, kw_only=True):
+    """How far a task is, and what came of it so far."""
+
+    rows: list[AnyRow]
+    rows_kept: int
+    """How many there are to ask for by now."""
+    rows_found: int
+    """More than are kept, if there are too many."""
+    outcome: AnyOutcome | None
+    """None while it runs."""
+
+
+class ShowTask(Request[TaskView], frozen=True, kw_only=True):
+    """How far is it? One that was begun by a request and is not asked after for a minute ends by itself."""
+
+    task_id: str
+    first_row: int = 0
+    """Rows from this one on: there may be more than one answer holds."""
+
+
+class StopTask(Request[None], frozen=True, kw_only=True):
+    """End it, done or not, and forget it. One that is not there is no error."""
+
+    task_id: str
+
+
+# --- what begins one
+
+
+class ReckonUsage(Request[TaskView], frozen=True, kw_only=True):
+    """What do an account's snapshots cost? Of every account where none is named."""
+
+    account_id: str | None = None
+    tag_key: str | None = None
+    """Tell snapshots apart by the value of this tag, too."""
+    by_snapshot: bool = False
+
+
+class ReckonFreed(Request[TaskView], frozen=True, kw_only=True):
+    """What would deleting these snapshots free?"""
+
+    snapshot_ids: list[str]
