@@ -21,6 +21,7 @@ class MemorySegment:
     """A segment's record."""
 
     key: SegmentKey
+    reserved_ms: int
     state: SegmentState = SegmentState.RESERVED
     size_bytes: int = 0
     verified_ms: int = 0
@@ -41,10 +42,10 @@ class MemoryChunks:
     segments_made: int = 0
     chunks_made: int = 0
 
-    def add_segment(self, name: SegmentName) -> None:
+    def add_segment(self, name: SegmentName, *, now_ms: int) -> None:
         """Reserve a name."""
         self.segments_made += 1
-        self.segments[name] = MemorySegment(key=SegmentKey(self.segments_made))
+        self.segments[name] = MemorySegment(key=SegmentKey(self.segments_made), reserved_ms=now_ms)
 
     def put(self, record: ChunkRecord) -> None:
         """Have a chunk's row say this, and be good: a new row, or the one that is there."""

@@ -25,6 +25,7 @@ from neve.stores.metadata.contract_collection import (
     SegmentState,
     SegmentUse,
     StoredChunk,
+    VerificationStanding,
 )
 from neve.stores.metadata.contract_needs import Need
 from neve.stores.metadata.placement import ChunkRecord, SegmentName
@@ -79,13 +80,20 @@ class MemoryCollectionRecords:
     ) -> Cut:
         with self._alone():
             self._demand(epoch)
-            undone = {key for key in self._snapshots if key in self._sharing.undos}
-            for some in _slices(self._needs.all_needs(undone)):
-                needs(some)
+            self._give_needs(needs)
             for keys in _slices(sorted(self._chunks.unsettled)):
                 unsettled(keys)
             newest = max(self._chunks.keys.values(), default=ChunkKey(0))
             return Cut(newest_chunk=newest, chunk_rows=len(self._chunks.records))
+
+    def needed(self, take: Callable[[Sequence[Need]], None]) -> None:
+        with self._alone():
+            self._give_needs(take)
+
+    def _give_needs(self, take: Callable[[Sequence[Need]], None]) -> None:
+        undone = {key for key in self._snapshots if key in self._sharing.undos}
+        for some in _slices(self._needs.all_needs(undone)):
+            take(some)
 
     # --- letting rows go
 
@@ -166,12 +174,25 @@ class MemoryCollectionRecords:
             uses = sorted(self._uses_of(there), key=lambda use: use.segment_key)
             return [use for use in uses if after is None or use.segment_key > after][:limit]
 
-    def segments_to_verify(self, *, verified_before_ms: int, limit: int) -> Sequence[SegmentUse]:
+    def segments_to_verify(
+        self, *, verified_before_ms: int, limit: int, after: SegmentUse | None = None
+    ) -> Sequence[SegmentUse]:
         with self._alone():
-            uses = sorted(
-                self._uses_of({SegmentState.LIVE}), key=lambda use: (use.verified_ms, use.segment_key)
+            uses = [
+                use
+                for use in sorted(self._uses_of({SegmentState.LIVE}), key=_in_turn)
+                if use.verified_ms < verified_before_ms
+            ]
+            return [use for use in uses if after is None or _in_turn(use) > _in_turn(after)][:limit]
+
+    def verification_standing(self) -> VerificationStanding:
+        with self._alone():
+            live = [each for each in self._chunks.segments.values() if each.state is SegmentState.LIVE]
+            return VerificationStanding(
+                segments=len(live),
+                size_bytes=sum(each.size_bytes for each in live),
+                oldest_ms=min((each.verified_ms or each.reserved_ms for each in live), default=None),
             )
-            return [use for use in uses if use.verified_ms < verified_before_ms][:limit]
 
     def _uses_of(self, states: Collection[SegmentState]) -> Iterator[SegmentUse]:
         for name, segment in self._chunks.segments.items():
@@ -275,6 +296,17 @@ class MemoryCollectionRecords:
             if self._state_of(name) is SegmentState.LIVE:
                 self._change(name, verified_ms=now_ms)
 
+    def distrust_verified(self, *, after_ms: int) -> int:
+        with self._alone():
+            wrong = [
+                name
+                for name, segment in self._chunks.segments.items()
+                if segment.state is SegmentState.LIVE and segment.verified_ms > after_ms
+            ]
+            for name in wrong:
+                self._change(name, verified_ms=0)
+            return len(wrong)
+
     # --- what is bad
 
     def bad_chunks(self, *, after: ChunkKey | None, limit: int) -> Sequence[tuple[ChunkKey, StoredChunk]]:
@@ -363,3 +395,7 @@ class MemoryCollectionRecords:
 def _slices(found: Sequence[_Found]) -> Iterator[Sequence[_Found]]:
     for start in range(0, len(found), _SLICE):
         yield found[start : start + _SLICE]
+
+
+def _in_turn(use: SegmentUse) -> tuple[int, SegmentKey]:
+    return use.verified_ms, use.segment_key

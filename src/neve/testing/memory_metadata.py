@@ -547,12 +547,11 @@ class MemoryMetadataStore:
     # --- blocks, chunks, segments
 
     def reserve_segments(self, names: Collection[SegmentName], *, now_ms: int) -> None:
-        del now_ms  # a durable store notes when; nothing shows it
         with self._alone():
             if len(set(names)) < len(names) or any(name in self._kept.segments for name in names):
                 raise InvariantError("a segment name is reserved once")
             for name in names:
-                self._kept.add_segment(name)
+                self._kept.add_segment(name, now_ms=now_ms)
 
     def cancel_reservations(self) -> int:
         with self._alone():

@@ -21,6 +21,7 @@ from neve.stores.metadata.contract_collection import (
     SegmentState,
     SegmentUse,
     StoredChunk,
+    VerificationStanding,
 )
 from neve.stores.metadata.contract_needs import Need
 from neve.stores.metadata.placement import ChunkRecord, SegmentName
@@ -49,6 +50,10 @@ class SqliteCollectionRecords:
     ) -> Cut:
         with self._database.reading() as session:
             return collection.cut(session, epoch, needs=needs, unsettled=unsettled)
+
+    def needed(self, take: Callable[[Sequence[Need]], None]) -> None:
+        with self._database.reading() as session:
+            collection.needed(session, take)
 
     # --- letting rows go
 
@@ -80,9 +85,17 @@ class SqliteCollectionRecords:
         with self._database.reading(one_statement=True) as session:
             return collection.segments(session, after=after, limit=limit)
 
-    def segments_to_verify(self, *, verified_before_ms: int, limit: int) -> Sequence[SegmentUse]:
+    def segments_to_verify(
+        self, *, verified_before_ms: int, limit: int, after: SegmentUse | None = None
+    ) -> Sequence[SegmentUse]:
         with self._database.reading(one_statement=True) as session:
-            return collection.segments_to_verify(session, verified_before_ms=verified_before_ms, limit=limit)
+            return collection.segments_to_verify(
+                session, verified_before_ms=verified_before_ms, limit=limit, after=after
+            )
+
+    def verification_standing(self) -> VerificationStanding:
+        with self._database.reading(one_statement=True) as session:
+            return collection.verification_standing(session)
 
     def segment_states(self, names: Collection[SegmentName]) -> Mapping[SegmentName, SegmentState]:
         with self._database.reading() as session:
@@ -113,6 +126,10 @@ class SqliteCollectionRecords:
     def set_verified(self, name: SegmentName, *, now_ms: int) -> None:
         with self._database.writing() as session:
             collection.set_verified(session, name, now_ms=now_ms)
+
+    def distrust_verified(self, *, after_ms: int) -> int:
+        with self._database.writing() as session:
+            return collection.distrust_verified(session, after_ms=after_ms)
 
     # --- what is bad
 

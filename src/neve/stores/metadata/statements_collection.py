@@ -66,7 +66,8 @@ SEGMENTS = (
 )
 SEGMENTS_TO_VERIFY = (
     _SEGMENT_USE.format(
-        segments=f"{_SEGMENT} WHERE state = 'live' AND verified_ms < ? ORDER BY verified_ms, segment_key LIMIT ?"
+        segments=f"{_SEGMENT} WHERE state = 'live' AND verified_ms < ? AND (verified_ms, segment_key) > (?, ?) "
+        "ORDER BY verified_ms, segment_key LIMIT ?"
     )
     + "ORDER BY verified_ms, found.segment_key"
 )
@@ -95,6 +96,13 @@ SELECT name FROM segment WHERE state = 'condemned' AND condemned_ms < ? ORDER BY
 """
 FORGET_SEGMENT = "DELETE FROM segment WHERE name = ? AND state = 'condemned' RETURNING name"
 SET_VERIFIED = "UPDATE segment SET verified_ms = ? WHERE name = ? AND state = 'live'"
+DISTRUST_VERIFIED = (
+    "UPDATE segment SET verified_ms = 0 WHERE state = 'live' AND verified_ms > ? RETURNING segment_key"
+)
+VERIFICATION_STANDING = """
+SELECT count(*), coalesce(sum(size_bytes), 0), min(CASE verified_ms WHEN 0 THEN reserved_ms ELSE verified_ms END)
+FROM segment WHERE state = 'live'
+"""
 
 # --- what is bad
 

@@ -25,6 +25,7 @@ from neve.stores.metadata.contract_collection import (
     SegmentState,
     SegmentUse,
     StoredChunk,
+    VerificationStanding,
 )
 from neve.stores.metadata.contract_needs import Need
 from neve.stores.metadata.placement import ChunkRecord, Encoding, SegmentName
@@ -63,15 +64,19 @@ def cut(
     demand(session, epoch)
     ((newest,),) = session.rows(statements.NEWEST_CHUNK)
     ((chunk_rows, _),) = session.rows(common.COUNT_CHUNKS)
-    after = BEFORE_THE_FIRST
-    while rows := session.rows(statements.NEEDED, (after, _SLICE)):
-        needs([living.need_from(row) for row in rows])
-        after = rows[-1][0]
+    needed(session, needs)
     after = BEFORE_THE_FIRST
     while rows := session.rows(statements.UNSETTLED, (after, _SLICE)):
         unsettled([SnapshotKey(key) for (key,) in rows])
         after = rows[-1][0]
     return Cut(newest_chunk=ChunkKey(newest), chunk_rows=chunk_rows)
+
+
+def needed(session: Session, take: Callable[[Sequence[Need]], None]) -> None:
+    after = BEFORE_THE_FIRST
+    while rows := session.rows(statements.NEEDED, (after, _SLICE)):
+        take([living.need_from(row) for row in rows])
+        after = rows[-1][0]
 
 
 # --- letting rows go
@@ -146,9 +151,17 @@ def segments(session: Session, *, after: SegmentKey | None, limit: int) -> Seque
     return [_segment_from(row) for row in session.rows(statements.SEGMENTS, (first, limit))]
 
 
-def segments_to_verify(session: Session, *, verified_before_ms: int, limit: int) -> Sequence[SegmentUse]:
-    rows = session.rows(statements.SEGMENTS_TO_VERIFY, (verified_before_ms, limit))
+def segments_to_verify(
+    session: Session, *, verified_before_ms: int, limit: int, after: SegmentUse | None
+) -> Sequence[SegmentUse]:
+    first = (BEFORE_THE_FIRST, 0) if after is None else (after.verified_ms, after.segment_key)
+    rows = session.rows(statements.SEGMENTS_TO_VERIFY, (verified_before_ms, *first, limit))
     return [_segment_from(row) for row in rows]
+
+
+def verification_standing(session: Session) -> VerificationStanding:
+    ((segments, size_bytes, oldest_ms),) = session.rows(statements.VERIFICATION_STANDING)
+    return VerificationStanding(segments=segments, size_bytes=size_bytes, oldest_ms=oldest_ms)
 
 
 def segment_states(session: Session, names: Collection[SegmentName]) -> Mapping[SegmentName, SegmentState]:
@@ -196,6 +209,10 @@ def forget_segment(session: Session, name: SegmentName) -> bool:
 
 def set_verified(session: Session, name: SegmentName, *, now_ms: int) -> None:
     session.rows(statements.SET_VERIFIED, (now_ms, name))
+
+
+def distrust_verified(session: Session, *, after_ms: int) -> int:
+    return len(session.rows(statements.DISTRUST_VERIFIED, (after_ms,)))
 
 
 # --- what is bad
