@@ -175,6 +175,17 @@ class SnapshotsTimedOut(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClockSetForward(Event):
+    """The clock was set forward, or the machine slept: who had no time to write meanwhile has it anew."""
+
+    level = logging.WARNING
+    name = "clock set forward"
+
+    by_s: float
+    snapshots_postponed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BinEmptied(Event):
     """Snapshots whose time in the recycle bin was over are gone for good."""
 
@@ -266,17 +277,6 @@ class BackgroundFailed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdministrationAnswered(Event):
-    """An operator asked something of the running server."""
-
-    name = "administration"
-
-    request: str
-    account_id: str = ""
-    user_name: str = ""
-    policy_name: str = ""
-    access_key_id: str = ""
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveBehind(Event):
     """Changes have waited long to get into the archive: a database lost now would come back without them."""
 
@@ -295,6 +295,17 @@ class ArchiveCaughtUp(Event):
     behind_s: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdministrationAnswered(Event):
+    """An operator asked something of the running server."""
+
+    name = "administration"
+
+    request: str
+    account_id: str = ""
+    user_name: str = ""
+    policy_name: str = ""
+    access_key_id: str = ""
     key_id: str = ""
     outcome: str
     operator_uid: int

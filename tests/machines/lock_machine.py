@@ -22,6 +22,7 @@ from neve.operations.ebs.complete_snapshot import complete_snapshot
 from neve.operations.ebs.start_snapshot import start_snapshot
 from neve.operations.rbin.rules import delete_rule
 from neve.server.background import Rhythm, SealingQueue, works
+from neve.server.ripening import Ripening
 from neve.testing.time_and_chance import ManualClock
 from neve.testing.world import ACCOUNT, OTHER_ACCOUNT, Stores, World
 
@@ -155,8 +156,9 @@ class LockMachine(RuleBasedStateMachine):
         request = ebs.CompleteSnapshotRequest(
             snapshot_id=it.snapshot_id, changed_blocks_count=len(it.image) + (not right)
         )
+        in_time = not it.failed(self.now_ms)
         is_granted = self.granted(lambda: complete_snapshot(self.world.context, self.world.caller(), request))
-        if is_granted and it.accepted is None:
+        if is_granted and in_time and it.accepted is None:
             it.accepted = right
 
     @rule()
@@ -244,7 +246,16 @@ class LockMachine(RuleBasedStateMachine):
         metadata, report = self.world.metadata, journal.report
         sealing = SealingQueue(metadata, self.world.sealer, self.clock, report)
         rhythm = Rhythm(expire_interval_s=1, reap_interval_s=1, client_token_age_s=86_400)
-        for work in works(metadata=metadata, sealing=sealing, clock=self.clock, report=report, rhythm=rhythm):
+        # The clock of this world is never wrong: what is over is past without doubt.
+        ripening = Ripening(self.clock, seen_for_s=0)
+        for work in works(
+            metadata=metadata,
+            sealing=sealing,
+            clock=self.clock,
+            ripening=ripening,
+            report=report,
+            rhythm=rhythm,
+        ):
             while work.do_slice():
                 pass
         self.seal()

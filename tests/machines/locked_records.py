@@ -115,9 +115,7 @@ class Attack:
     def _accept(self, each: Known) -> None:
         if each.is_gone or each.is_failed or each.is_accepted:
             return
-        if self.scene.now_ms >= each.deadline_ms:
-            self._note_failed(each)
-        each.is_accepted = not each.is_failed
+        each.is_accepted = self.scene.now_ms < each.deadline_ms
         self.scene.accept(each.snapshot, CompletionClaim(changed_blocks_count=0, aggregate=None))
 
     def _note_failed(self, each: Known) -> None:

@@ -6,7 +6,7 @@ pause; nothing here is needed for what was acknowledged to be safe, so all of it
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Final, Self
@@ -17,16 +17,21 @@ from neve.errors import SnapshotNotFound, StoreError
 from neve.events import (
     BackgroundFailed,
     BinEmptied,
+    ClockSetForward,
     Report,
     RowsReaped,
     SnapshotSealed,
     SnapshotsTimedOut,
     trace_of,
 )
+from neve.server.retrying import Retry
+from neve.server.ripening import ClockStep, ClockSteps, Ripening
 from neve.storage.sealing import Sealer
 from neve.stores.metadata.contract import MetadataStore
 
 _RETRY_S: Final = 5.0
+_SEAL_RETRY_S_MAX: Final = 600.0
+"""The longest that a completion waits for its next try: what keeps it back may be put right at any time."""
 _SEALER_PAUSE_S: Final = 5.0
 """Completions wake the sealers; this is only for those that failed before."""
 _SEALERS: Final = 2
@@ -128,7 +133,7 @@ class SealingQueue:
         self._report = report
         self._lock = Lock()
         self._taken: set[SnapshotKey] = set()
-        self._not_before_s: dict[SnapshotKey, float] = {}
+        self._retries: dict[SnapshotKey, Retry] = {}
 
     def seal_one(self) -> int:
         """Finish one completion; return 0 if there is none to take now."""
@@ -140,10 +145,11 @@ class SealingQueue:
         except Exception as error:  # noqa: BLE001 - one that cannot be finished must not hold up the rest
             if self._sealer.interrupted:
                 return 0
-            self._report(failure(f"sealing {snapshot.snapshot_id}", error))
-            with self._lock:
-                self._not_before_s[snapshot.key] = self._clock.monotonic_s() + _RETRY_S
+            told = failure(f"sealing {snapshot.snapshot_id}", error)
+            self._report(replace(told, retry_in_s=self._put_off(snapshot.key)))
         else:
+            with self._lock:
+                self._retries.pop(snapshot.key, None)
             self._report_outcome(snapshot)
         finally:
             with self._lock:
@@ -154,15 +160,24 @@ class SealingQueue:
         """Make completions under way give up soon: the next start takes them up again."""
         self._sealer.interrupt()
 
+    def _put_off(self, key: SnapshotKey) -> float:
+        """Let a completion wait, each time for longer; return how long."""
+        with self._lock:
+            retry = self._retries.get(key, Retry()).after_another(
+                self._clock.monotonic_s(), wait_s_max=_SEAL_RETRY_S_MAX
+            )
+            self._retries[key] = retry
+            return retry.wait_s
+
     def _take(self) -> Snapshot | None:
         with self._lock:
-            waiting = self._metadata.sealing(limit=len(self._taken) + len(self._not_before_s) + 1)
+            waiting = self._metadata.sealing(limit=len(self._taken) + len(self._retries) + 1)
             keys = {snapshot.key for snapshot in waiting}
-            self._not_before_s = {key: at for key, at in self._not_before_s.items() if key in keys}
+            self._retries = {key: retry for key, retry in self._retries.items() if key in keys}
             now_s = self._clock.monotonic_s()
             for snapshot in waiting:
-                if snapshot.key not in self._taken and self._not_before_s.get(snapshot.key, now_s) <= now_s:
-                    self._not_before_s.pop(snapshot.key, None)
+                retry = self._retries.get(snapshot.key, Retry())
+                if snapshot.key not in self._taken and retry.not_before_s <= now_s:
                     self._taken.add(snapshot.key)
                     return snapshot
         return None
@@ -190,18 +205,28 @@ class Rhythm:
 
 
 def works(
-    *, metadata: MetadataStore, sealing: SealingQueue, clock: Clock, report: Report, rhythm: Rhythm
+    *,
+    metadata: MetadataStore,
+    sealing: SealingQueue,
+    clock: Clock,
+    ripening: Ripening,
+    report: Report,
+    rhythm: Rhythm,
 ) -> list[Work]:
-    """Return everything a server does in the background."""
+    """Return everything a server does in the background. What nobody can take back waits for `ripening`."""
+    steps = ClockSteps(clock)
 
     def expire() -> int:
-        snapshot_ids = metadata.expire(now_ms=clock.now_ms(), limit=_SLICE_ROWS)
+        step = steps.take()
+        if step is not None:
+            _postpone(metadata, step, report)
+        snapshot_ids = metadata.expire(now_ms=ripening.past_ms(), limit=_SLICE_ROWS)
         if snapshot_ids:
             report(SnapshotsTimedOut(snapshot_ids=tuple(snapshot_ids)))
         return len(snapshot_ids)
 
     def empty_bin() -> int:
-        snapshot_ids = metadata.lifecycle.empty_bin(now_ms=clock.now_ms(), limit=_SLICE_ROWS)
+        snapshot_ids = metadata.lifecycle.empty_bin(now_ms=ripening.past_ms(), limit=_SLICE_ROWS)
         if snapshot_ids:
             report(BinEmptied(snapshot_ids=tuple(snapshot_ids)))
         return len(snapshot_ids)
@@ -213,7 +238,7 @@ def works(
         return count
 
     def forget_tokens() -> int:
-        before_ms = clock.now_ms() - rhythm.client_token_age_s * 1000
+        before_ms = ripening.past_ms() - rhythm.client_token_age_s * 1000
         count = metadata.forget_client_tokens(used_before_ms=before_ms, limit=_SLICE_ROWS)
         if count:
             report(RowsReaped(kind="client tokens", count=count))
@@ -236,3 +261,14 @@ def works(
         Work(name="reap", do_slice=reap, pause_s=rhythm.reap_interval_s),
         Work(name="forget-tokens", do_slice=forget_tokens, pause_s=rhythm.reap_interval_s),
     ]
+
+
+def _postpone(metadata: MetadataStore, step: ClockStep, report: Report) -> None:
+    """Give the snapshots whose time ran out by nothing but a step of the clock their time anew."""
+    count = 0
+    while True:
+        postponed = metadata.postpone(after_ms=step.from_ms, now_ms=step.to_ms, limit=_SLICE_ROWS)
+        count += postponed
+        if postponed < _SLICE_ROWS:
+            break
+    report(ClockSetForward(by_s=(step.to_ms - step.from_ms) / 1000, snapshots_postponed=count))

@@ -5,20 +5,20 @@ not answer) holds up nobody: it is tried again after a pause that grows, and eve
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from neve.clock import Clock
 from neve.domain.snapshots import SnapshotKey
 from neve.events import CopyFailed, Report, SnapshotCopied
 from neve.server.background import Work, failure
+from neve.server.retrying import Retry
 from neve.storage.copying import Advance, Copier, Step
 from neve.stores.metadata.contract import MetadataStore
 from neve.stores.metadata.contract_lifecycle import Copy
 
 _PAUSE_S: Final = 5.0
 """Copies that begin wake the copier; this is for those that wait for their next try."""
-_RETRY_FIRST_S: Final = 5.0
 _RETRY_S_MAX: Final = 300.0
 _READ_AT_ONCE: Final = 20
 
@@ -42,7 +42,7 @@ class CopyQueue:
         self._report = report
         self._on_copied = on_copied
         self._last: SnapshotKey | None = None
-        self._retries: dict[SnapshotKey, _Retry] = {}
+        self._retries: dict[SnapshotKey, Retry] = {}
 
     def work(self) -> Work:
         """Return this as a piece of background work."""
@@ -65,7 +65,9 @@ class CopyQueue:
         except Exception as error:  # noqa: BLE001 - one that cannot go on must not hold up the rest
             if self._copier.interrupted:
                 return 0
-            retry = self._retries.get(key, _Retry()).after_another(self._clock.monotonic_s())
+            retry = self._retries.get(key, Retry()).after_another(
+                self._clock.monotonic_s(), wait_s_max=_RETRY_S_MAX
+            )
             self._retries[key] = retry
             told = failure(f"copying {copy.source_id} to {copy.snapshot.snapshot_id}", error)
             self._report(replace(told, retry_in_s=retry.wait_s))
@@ -109,16 +111,3 @@ class CopyQueue:
                     error=advance.error,
                 )
             )
-
-
-@dataclass(frozen=True, slots=True)
-class _Retry:
-    """When a copy is tried again: after twice as long each time."""
-
-    wait_s: float = 0.0
-    not_before_s: float = 0.0
-
-    def after_another(self, now_s: float) -> "_Retry":
-        """Return what it is after one more try that failed."""
-        wait_s = min(_RETRY_S_MAX, 2 * self.wait_s or _RETRY_FIRST_S)
-        return _Retry(wait_s, now_s + wait_s)

@@ -16,19 +16,15 @@ from typing import Final
 
 from neve.clock import Clock
 from neve.domain.identities import Domain
-from neve.domain.kms_keys import KmsKeyId
 from neve.errors import KeyProviderUnavailable, KmsError, KmsKeyChanged, KmsKeyNotFound, StoreError
 from neve.events import DataKeysRenewed, KmsKeyDeleted, KmsKeyRotated, Report
 from neve.server.background import Work, failure
+from neve.server.ripening import Ripening
 from neve.stores.keys.contract import KeyProvider
 from neve.stores.keys.contract_managed import ManagedKeys
 from neve.stores.metadata.contract import MetadataStore
 
 _SLICE_KEYS: Final = 20
-_DUE_KEYS_MAX: Final = 200
-_DUE_FOR_S: Final = 3600.0
-"""How long a key's time must have been over before it is destroyed, by the clock that nobody can set: one that is wrong
-after a start is usually put right by then, and a key is never brought back. KMS takes up to a day more than it says."""
 _SLICE_DOMAINS: Final = 20
 _DAMAGED: Final = "InvalidCiphertextException"
 """A wrapping on record that its own key does not open."""
@@ -49,6 +45,7 @@ def key_works(
     renew: Callable[[Domain], bool],
     forget_old: Callable[[], None],
     clock: Clock,
+    ripening: Ripening,
     report: Report,
 ) -> list[Work]:
     """Return the upkeep of keys.
@@ -68,7 +65,7 @@ def key_works(
         Work(name="forget-data-keys", do_slice=forget, pause_s=_FORGET_PAUSE_S),
     ]
     if keyring is not None:
-        keys = KeyUpkeep(metadata=metadata, keyring=keyring, clock=clock, report=report)
+        keys = KeyUpkeep(metadata=metadata, keyring=keyring, clock=clock, ripening=ripening, report=report)
         found += [
             Work(name="delete-keys", do_slice=keys.delete_slice, pause_s=_LOCAL_PAUSE_S),
             Work(name="rotate-keys", do_slice=keys.rotate_slice, pause_s=_LOCAL_PAUSE_S),
@@ -80,24 +77,28 @@ class KeyUpkeep:
     """Lets time do to keys of our own what was asked for."""
 
     def __init__(
-        self, *, metadata: MetadataStore, keyring: ManagedKeys, clock: Clock, report: Report
+        self,
+        *,
+        metadata: MetadataStore,
+        keyring: ManagedKeys,
+        clock: Clock,
+        ripening: Ripening,
+        report: Report,
     ) -> None:
         self._metadata = metadata
         self._keyring = keyring
         self._clock = clock
+        self._ripening = ripening
         self._report = report
-        self._due_since_s: dict[KmsKeyId, float] = {}
 
     def delete_slice(self) -> int:
-        """Destroy some keys whose time has been over for an hour; return how many. One that was saved meanwhile lives."""
-        due = self._metadata.keys.kms_keys_to_delete(now_ms=self._clock.now_ms(), limit=_DUE_KEYS_MAX)
-        now_s = self._clock.monotonic_s()
-        # Whose time is not over any more, by a clock that was set back, begins anew.
-        self._due_since_s = {key.key_id: self._due_since_s.get(key.key_id, now_s) for key in due}
+        """Destroy some keys whose time is over without doubt; return how many. One that was saved meanwhile lives.
+
+        A key is never brought back, and KMS takes up to a day more than it says.
+        """
+        due = self._metadata.keys.kms_keys_to_delete(now_ms=self._ripening.past_ms(), limit=_SLICE_KEYS)
         deleted = 0
         for key in due:
-            if now_s - self._due_since_s[key.key_id] < _DUE_FOR_S:
-                continue
             try:
                 self._keyring.remove(key)
             except (KmsKeyChanged, KmsKeyNotFound):

@@ -132,6 +132,7 @@ class MemoryMetadataStore:
             accounts=self._accounts,
             domains=self._domains,
             snapshots=self._snapshots,
+            undos=self._sharing.undos,
             drawers=self._drawers,
             add=self._add,
         )
@@ -366,12 +367,9 @@ class MemoryMetadataStore:
             if found.origin is Origin.COPY:
                 raise SnapshotNotFound(snapshot_id)
             if found.state is State.PENDING:
-                seen = observed(found, now_ms)
-                accepted = replace(found, state=State.SEALING, claim=claim)
-                if seen.state is State.PENDING:
-                    self._snapshots[found.key] = accepted
-                else:
-                    self._fail(seen)
+                if observed(found, now_ms).state is State.ERROR:
+                    return observed(found, now_ms)
+                self._snapshots[found.key] = replace(found, state=State.SEALING, claim=claim)
             return self._snapshots[found.key]
 
     def sealing(self, *, limit: int) -> Sequence[Snapshot]:
@@ -419,6 +417,15 @@ class MemoryMetadataStore:
             for each in overdue:
                 self._fail(each)
             return [each.snapshot_id for each in overdue]
+
+    def postpone(self, *, after_ms: int, now_ms: int, limit: int) -> int:
+        with self._alone():
+            pending = [each for each in self._snapshots.values() if each.state is State.PENDING]
+            passed = [each for each in pending if after_ms < each.deadline_ms <= now_ms]
+            passed = sorted(passed, key=lambda each: (each.deadline_ms, each.key))[:limit]
+            for each in passed:
+                self._snapshots[each.key] = replace(each, last_write_ms=now_ms)
+            return len(passed)
 
     def _fail(self, failed: Snapshot) -> None:
         self._snapshots[failed.key] = failed

@@ -35,12 +35,14 @@ class CompletionContract:
         claim = CompletionClaim(changed_blocks_count=0, aggregate=None)
         assert scene.look(scene.accept(scene.start(), claim)).claim == claim
 
-    def test_accepting_an_overdue_snapshot_puts_it_in_error(self, scene: Scene) -> None:
+    def test_accepting_an_overdue_snapshot_answers_an_error_and_writes_none(self, scene: Scene) -> None:
         snapshot = scene.overdue()
         accepted = scene.accept(snapshot)
         assert accepted == replace(snapshot, state=State.ERROR, state_message=MESSAGE_TIMED_OUT)
-        assert scene.look(snapshot) == accepted
+        assert scene.look(snapshot) == snapshot
         assert scene.store.sealing(limit=10) == []
+        scene.now_ms = snapshot.deadline_ms - 1
+        assert scene.accept(snapshot).state is State.SEALING
 
     def test_accepting_one_millisecond_before_the_deadline_stops_the_clock(self, scene: Scene) -> None:
         snapshot = scene.start(timeout_minutes=10)
@@ -121,6 +123,24 @@ class ExpiryContract:
         for _ in range(5):
             scene.overdue()
         assert [len(scene.store.expire(now_ms=scene.now_ms, limit=2)) for _ in range(4)] == [2, 2, 1, 0]
+
+    def test_what_a_step_of_the_clock_put_past_its_deadline_has_its_time_anew(self, scene: Scene) -> None:
+        early, first, second, later = (
+            scene.start(timeout_minutes=10, now_ms=scene.now_ms + n) for n in range(4)
+        )
+        sealing = scene.accept(scene.start(timeout_minutes=10, now_ms=scene.now_ms + 1))
+        after_ms, now_ms = early.deadline_ms, second.deadline_ms
+        assert [scene.store.postpone(after_ms=after_ms, now_ms=now_ms, limit=1) for _ in range(3)] == [
+            1,
+            1,
+            0,
+        ]
+        for each in (first, second):
+            assert scene.look(each) == replace(each, last_write_ms=now_ms)
+            assert scene.look(each).deadline_ms == now_ms + 10 * MINUTE_MS
+        assert [scene.look(each) for each in (early, later, sealing)] == [early, later, sealing]
+        expired = scene.store.expire(now_ms=later.deadline_ms, limit=10)
+        assert expired == [early.snapshot_id, later.snapshot_id]
 
     @pytest.mark.parametrize("timeout_minutes", [10, 60, 4320])
     def test_the_deadline_is_the_timeout_after_the_last_block(

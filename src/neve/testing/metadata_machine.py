@@ -294,6 +294,11 @@ class MetadataMachine(RuleBasedStateMachine):
     def time_passes(self, minutes: int) -> None:
         self.now_ms += minutes * MINUTE_MS
 
+    @rule(minutes=st.integers(1, 12), limit=st.integers(1, 4))
+    def the_clock_is_set_forward(self, minutes: int, limit: int) -> None:
+        after_ms, self.now_ms = self.now_ms, self.now_ms + minutes * MINUTE_MS
+        self.both(lambda side: side.store.postpone(after_ms=after_ms, now_ms=self.now_ms, limit=limit))
+
     @rule(pick=picks, milliseconds=st.integers(-1, 1), action=st.sampled_from(["put", "accept", "expire"]))
     def act_about_the_deadline(self, pick: int, milliseconds: int, action: str) -> None:
         snapshot = self.model.snapshot(self._number(pick))

@@ -15,7 +15,7 @@ from neve.domain.identities import Account, AccountId, SnapshotId
 from neve.domain.keyring import Keyring, Purpose
 from neve.domain.principals import root_principal
 from neve.domain.sessions import SESSION_KEY_BYTES, SessionMint
-from neve.domain.snapshots import State
+from neve.domain.snapshots import State, observed
 from neve.domain.tokens import TOKEN_KEY_BYTES, TokenMint
 from neve.errors import StoreError
 from neve.limits import TINY, Limits
@@ -236,7 +236,8 @@ class World:
             ),
         )
         self.seal()
-        return self.metadata.snapshot(ACCOUNT, SnapshotId(snapshot_id)).state
+        ended = self.metadata.snapshot(ACCOUNT, SnapshotId(snapshot_id))
+        return observed(ended, self.clock.now_ms()).state
 
     def seal(self) -> None:
         """Finish every accepted completion, oldest first."""

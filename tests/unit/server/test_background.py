@@ -9,18 +9,28 @@ import lifecycle_scene
 from fix_logs import Journal
 from neve.domain.identities import SnapshotId
 from neve.domain.snapshots import Snapshot, State
-from neve.errors import StoreUnavailable
-from neve.events import BackgroundFailed, BinEmptied, RowsReaped, SnapshotSealed, SnapshotsTimedOut
+from neve.errors import RequestError, StoreUnavailable
+from neve.events import (
+    BackgroundFailed,
+    BinEmptied,
+    ClockSetForward,
+    RowsReaped,
+    SnapshotSealed,
+    SnapshotsTimedOut,
+)
 from neve.messages import ebs
 from neve.operations.ebs.complete_snapshot import complete_snapshot
 from neve.operations.ebs.start_snapshot import start_snapshot
 from neve.server.background import Background, Rhythm, SealingQueue, Work, works
+from neve.server.ripening import Ripening
 from neve.storage.sealing import Sealer
 from neve.testing.time_and_chance import ManualClock
 from neve.testing.world import ACCOUNT, World
 
 BLOCK = b"\x01" * 64
 NEVER_S = 3600.0
+HOUR_S = 3600
+YEAR_S = 365 * 24 * HOUR_S
 PATIENCE_S = 20
 
 
@@ -127,13 +137,27 @@ def queue_for(world: World, journal: Journal, sealer: Sealer | None = None) -> S
     return SealingQueue(world.metadata, sealer or world.sealer, world.clock, journal.report)
 
 
+def accept_completion(world: World, snapshot_id: str, *, count: int) -> str:
+    """Say that a snapshot is complete; return what is answered."""
+    request = ebs.CompleteSnapshotRequest(snapshot_id=snapshot_id, changed_blocks_count=count)
+    return complete_snapshot(world.context, world.caller(), request).status
+
+
 def accept(world: World, *, count: int = 1) -> SnapshotId:
     """Return a snapshot of one block whose completion is accepted."""
     snapshot_id = world.start()
     world.put(snapshot_id, 0, BLOCK)
-    request = ebs.CompleteSnapshotRequest(snapshot_id=snapshot_id, changed_blocks_count=count)
-    complete_snapshot(world.context, world.caller(), request)
+    accept_completion(world, snapshot_id, count=count)
     return SnapshotId(snapshot_id)
+
+
+def advance(world: World, *, seconds: float) -> None:
+    clock_of(world).advance(seconds=seconds)
+
+
+def clock_of(world: World) -> ManualClock:
+    assert isinstance(world.clock, ManualClock)
+    return world.clock
 
 
 def state_of(world: World, snapshot_id: SnapshotId) -> State:
@@ -181,12 +205,29 @@ def test_one_that_cannot_be_finished_holds_up_no_other_and_is_tried_again(
     assert (state_of(world, stuck), state_of(world, fine)) == (State.SEALING, State.COMPLETED)
     sealer.fails_for.clear()
     assert queue.seal_one() == 0
-    clock = world.clock
-    assert isinstance(clock, ManualClock)
-    clock.advance(seconds=6)
+    advance(world, seconds=5)
     assert queue.seal_one() == 1
     assert state_of(world, stuck) is State.COMPLETED
     assert sealer.tried == [stuck, fine, stuck]
+
+
+def test_the_longer_one_cannot_be_finished_the_rarer_it_is_tried_and_told(
+    world: World, journal: Journal
+) -> None:
+    journal.announce("background work failed")
+    stuck = accept(world)
+    sealer = PickySealer(world.sealer)
+    sealer.fails_for = {stuck}
+    queue = queue_for(world, journal, sealer)
+    for _ in range(10):
+        assert queue.seal_one() == 1
+        assert queue.seal_one() == 0
+        told = [event for event in journal.events if isinstance(event, BackgroundFailed)]
+        advance(world, seconds=told[-1].retry_in_s)
+    assert [event.retry_in_s for event in told] == [5, 10, 20, 40, 80, 160, 320, 600, 600, 600]
+    sealer.fails_for.clear()
+    assert queue.seal_one() == 1
+    assert state_of(world, stuck) is State.COMPLETED
 
 
 def test_one_deleted_meanwhile_is_nobodys_business(world: World, journal: Journal) -> None:
@@ -230,10 +271,12 @@ def test_two_sealers_never_take_the_same_one(world: World, journal: Journal) -> 
 
 
 def slice_named(name: str, world: World, journal: Journal) -> Callable[[], int]:
+    """Return the slice of a work that has looked at the clock before."""
     made = works(
         metadata=world.metadata,
         sealing=queue_for(world, journal),
         clock=world.clock,
+        ripening=Ripening(world.clock),
         report=journal.report,
         rhythm=Rhythm(expire_interval_s=1, reap_interval_s=1, client_token_age_s=86_400),
     )
@@ -241,14 +284,16 @@ def slice_named(name: str, world: World, journal: Journal) -> Callable[[], int]:
     return found.do_slice
 
 
-def test_what_timed_out_is_in_error_and_its_rows_go(world: World, journal: Journal) -> None:
+def test_what_timed_out_is_in_error_an_hour_later_and_its_rows_go(world: World, journal: Journal) -> None:
     late = SnapshotId(world.start(timeout=10))
     world.put(late, 0, BLOCK)
-    clock = world.clock
-    assert isinstance(clock, ManualClock)
     expire, reap = slice_named("expire", world, journal), slice_named("reap", world, journal)
+    advance(world, seconds=600)
     assert expire() == 0
-    clock.advance(minutes=10)
+    advance(world, seconds=HOUR_S - 1)
+    assert expire() == 0
+    assert (reap(), state_of(world, late)) == (0, State.PENDING)
+    advance(world, seconds=1)
     assert expire() == 1
     assert expire() == 0
     assert state_of(world, late) is State.ERROR
@@ -257,7 +302,51 @@ def test_what_timed_out_is_in_error_and_its_rows_go(world: World, journal: Journ
     assert RowsReaped(kind="block rows and holds", count=1) in journal.events
 
 
-def test_what_was_in_the_bin_for_its_time_is_gone_for_good(world: World, journal: Journal) -> None:
+def test_a_clock_that_is_ahead_for_less_than_an_hour_ends_no_snapshot(world: World, journal: Journal) -> None:
+    """It was ahead before the server came, so that nothing shows that it was set."""
+    snapshot_id = world.start(timeout=10)
+    world.put(snapshot_id, 0, BLOCK)
+    for _ in range(3):
+        clock_of(world).step(seconds=20 * YEAR_S)
+        expire = slice_named("expire", world, journal)
+        assert expire() == 0
+        with pytest.raises(RequestError):
+            world.put(snapshot_id, 1, BLOCK)
+        assert accept_completion(world, snapshot_id, count=1) == "error"
+        advance(world, seconds=HOUR_S - 1)
+        assert expire() == 0
+        clock_of(world).step(seconds=-20 * YEAR_S - HOUR_S)
+        assert expire() == 0
+    world.put(snapshot_id, 1, BLOCK)
+    assert world.complete(snapshot_id, count=2) is State.COMPLETED
+
+
+@pytest.mark.parametrize("years", [10, 1, 0])
+def test_whose_time_runs_out_by_a_step_of_the_clock_has_it_anew(
+    world: World, journal: Journal, years: int
+) -> None:
+    journal.announce("clock set forward")
+    expire = slice_named("expire", world, journal)
+    snapshot_ids = [world.start(timeout=timeout) for timeout in (10, 600)]
+    late = world.start(timeout=10)
+    advance(world, seconds=590)
+    world.put(snapshot_ids[0], 0, BLOCK)
+    advance(world, seconds=10)
+    by_s = years * YEAR_S + HOUR_S
+    clock_of(world).step(seconds=by_s)
+    assert expire() == 0
+    for snapshot_id in snapshot_ids:
+        world.put(snapshot_id, 1, BLOCK)
+    with pytest.raises(RequestError):
+        world.put(late, 0, BLOCK)
+    count = 2 if years else 1
+    expected = ClockSetForward(by_s=by_s, snapshots_postponed=count)
+    assert [event for event in journal.events if isinstance(event, ClockSetForward)] == [expected]
+
+
+def test_what_was_in_the_bin_for_its_time_is_gone_for_good_an_hour_later(
+    world: World, journal: Journal
+) -> None:
     lifecycle_scene.rule(world, days=1)
     snapshot_id = lifecycle_scene.completed(world)
     lifecycle_scene.delete(world, snapshot_id)
@@ -267,10 +356,29 @@ def test_what_was_in_the_bin_for_its_time_is_gone_for_good(world: World, journal
     assert lifecycle_scene.restore(world, snapshot_id).snapshot_id == snapshot_id
     lifecycle_scene.delete(world, snapshot_id)
     lifecycle_scene.let_pass(world, days=1)
+    assert empty() == 0
+    lifecycle_scene.let_pass(world, minutes=59)
+    assert empty() == 0
+    lifecycle_scene.let_pass(world, minutes=1)
     assert (empty(), empty()) == (1, 0)
     assert [event for event in journal.events if isinstance(event, BinEmptied)] == [
         BinEmptied(snapshot_ids=(snapshot_id,))
     ]
+
+
+def test_a_clock_that_is_ahead_for_less_than_an_hour_empties_no_bin(world: World, journal: Journal) -> None:
+    lifecycle_scene.rule(world, days=7)
+    snapshot_id = lifecycle_scene.completed(world)
+    lifecycle_scene.delete(world, snapshot_id)
+    empty = slice_named("empty-bin", world, journal)
+    clock_of(world).step(seconds=YEAR_S)
+    assert empty() == 0
+    advance(world, seconds=HOUR_S - 1)
+    assert empty() == 0
+    clock_of(world).step(seconds=-YEAR_S)
+    advance(world, seconds=1)
+    assert empty() == 0
+    assert lifecycle_scene.restore(world, snapshot_id).snapshot_id == snapshot_id
 
 
 def test_client_tokens_of_deleted_snapshots_are_forgotten_after_a_day(world: World, journal: Journal) -> None:
@@ -278,11 +386,13 @@ def test_client_tokens_of_deleted_snapshots_are_forgotten_after_a_day(world: Wor
     first = start_snapshot(world.context, world.caller(), request).snapshot_id
     world.delete(first)
     forget = slice_named("forget-tokens", world, journal)
-    clock = world.clock
-    assert isinstance(clock, ManualClock)
-    clock.advance(minutes=24 * 60 - 1)
+    advance(world, seconds=24 * HOUR_S)
     assert forget() == 0
     assert start_snapshot(world.context, world.caller(), request).snapshot_id == first
-    clock.advance(minutes=2)
+    advance(world, seconds=HOUR_S)
+    assert forget() == 0
+    advance(world, seconds=1)
+    assert forget() == 0
+    advance(world, seconds=HOUR_S)
     assert forget() == 1
     assert start_snapshot(world.context, world.caller(), request).snapshot_id != first

@@ -10,6 +10,7 @@ from neve.domain.identities import Domain
 from neve.errors import KeyProviderUnavailable, KmsKeyNotFound
 from neve.events import BackgroundFailed, DataKeysRenewed, KmsKeyDeleted, KmsKeyRotated
 from neve.server.key_upkeep import DataKeyRenewal, KeyUpkeep, key_works
+from neve.server.ripening import Ripening
 from neve.testing.memory_keys import MemoryKeys
 
 BLOCK = b"\x07" * 64
@@ -24,7 +25,11 @@ def scene() -> KmsScene:
 @pytest.fixture
 def upkeep(scene: KmsScene, journal: Journal) -> KeyUpkeep:
     return KeyUpkeep(
-        metadata=scene.world.metadata, keyring=scene.keyring, clock=scene.clock, report=journal.report
+        metadata=scene.world.metadata,
+        keyring=scene.keyring,
+        clock=scene.clock,
+        ripening=Ripening(scene.clock),
+        report=journal.report,
     )
 
 
@@ -271,6 +276,7 @@ def test_keys_that_somebody_else_keeps_are_not_ours_to_delete_or_rotate(
                 renew=scene.world.data_keys.renew,
                 forget_old=scene.world.data_keys.forget_old,
                 clock=scene.clock,
+                ripening=Ripening(scene.clock),
                 report=journal.report,
             )
         }

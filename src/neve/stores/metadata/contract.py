@@ -347,8 +347,9 @@ class MetadataStore(Protocol):
     ) -> Snapshot:
         """Move a pending snapshot to sealing with `claim`; return it as it then is.
 
-        One that is past its deadline moves to error instead. In every other state nothing changes, the
-        first claim stays, and the snapshot is returned as it is.
+        One that is past its deadline is returned in error, as everybody sees it, and nothing is written: a clock that
+        is wrong must not end it for good. In every other state nothing changes, the first claim stays, and the snapshot
+        is returned as it is.
 
         Raises:
             SnapshotNotFound: missing, foreign, deleted, or a copy, which no client completes.
@@ -371,9 +372,19 @@ class MetadataStore(Protocol):
         ...
 
     def expire(self, *, now_ms: int, limit: int) -> Sequence[SnapshotId]:
-        """Move up to `limit` pending snapshots past their deadline to error; return their ids.
+        """Move up to `limit` pending snapshots whose deadline is not after `now_ms` to error; return their ids.
 
+        Nothing takes that back, so `now_ms` is a moment that is past without doubt, which the clock alone cannot tell.
         Their block rows are dropped: nobody can have built on them. So are their locks. A copy has no deadline that passes.
+        """
+        ...
+
+    def postpone(self, *, after_ms: int, now_ms: int, limit: int) -> int:
+        """Let up to `limit` pending snapshots whose deadline is after `after_ms`, but not after `now_ms`, have been
+        written to at `now_ms`; return how many, the earliest deadline first.
+
+        For a clock that went from the one to the other at once: nobody had that time to write in. Fewer than `limit`
+        means that none are left.
         """
         ...
 

@@ -246,6 +246,10 @@ class SqliteMetadataStore:
         with self._database.writing() as session:
             return snapshots.expire(session, now_ms=now_ms, limit=limit)
 
+    def postpone(self, *, after_ms: int, now_ms: int, limit: int) -> int:
+        with self._database.writing() as session:
+            return snapshots.postpone(session, after_ms=after_ms, now_ms=now_ms, limit=limit)
+
     def reap(self, *, limit: int) -> int:
         with self._database.writing() as session:
             return snapshots.reap(session, limit=limit)

@@ -120,6 +120,13 @@ OVERDUE = """
 SELECT snapshot_key, snapshot_id FROM snapshot WHERE state = 'pending' AND deadline_ms <= ?
 ORDER BY +snapshot_key LIMIT ?
 """
+POSTPONE = """
+UPDATE snapshot SET last_write_ms = ?, deadline_ms = ? + timeout_minutes * 60000
+WHERE snapshot_key IN (
+    SELECT snapshot_key FROM snapshot WHERE state = 'pending' AND deadline_ms > ? AND deadline_ms <= ?
+    ORDER BY deadline_ms, snapshot_key LIMIT ?
+) RETURNING snapshot_key
+"""
 END_PENDING = """
 UPDATE snapshot SET state = 'error', state_message = ?, changed_ms = ?, reaping = 1
 WHERE snapshot_key = ? AND state = 'pending'

@@ -7,7 +7,7 @@ import pytest
 
 from neve.domain.blocks import Digest, checksum_b64, digest, zero_block
 from neve.domain.identities import SnapshotId
-from neve.domain.snapshots import MESSAGE_CHECKSUM, MESSAGE_COUNT, MESSAGE_TIMED_OUT, State
+from neve.domain.snapshots import MESSAGE_CHECKSUM, MESSAGE_COUNT, MESSAGE_TIMED_OUT, State, observed
 from neve.errors import RequestError
 from neve.limits import STANDARD, TINY
 from neve.messages.ebs import CompleteSnapshotRequest, PutSnapshotBlockRequest
@@ -354,7 +354,9 @@ def test_DOC_a_pending_snapshot_times_out_and_each_block_restarts_its_clock(
     assert refused_put(world, put_request(snapshot_id))[:3] == NOT_FOUND
     request = CompleteSnapshotRequest(snapshot_id=snapshot_id, changed_blocks_count=2)
     assert answered(world, request) == "error"
-    assert state(world, snapshot_id) == (State.ERROR, MESSAGE_TIMED_OUT)
+    record = world.metadata.snapshot(ACCOUNT, SnapshotId(snapshot_id))
+    seen = observed(record, clock.now_ms())
+    assert (seen.state, seen.state_message) == (State.ERROR, MESSAGE_TIMED_OUT)
 
 
 def test_DOC_the_sweeper_writes_passed_deadlines_down(make_world: Callable[..., World]) -> None:

@@ -69,7 +69,7 @@ def test_a_statement_finds_its_rows(store: SqliteMetadataStore, name: str) -> No
     assert scans(store, HURRIED[name]) == []
 
 
-SORTED: Final = {"OVERDUE", "VISIBLE_WITH_TAGS", "HELD_NODES"}
+SORTED: Final = {"OVERDUE", "POSTPONE", "VISIBLE_WITH_TAGS", "HELD_NODES"}
 """What may be sorted, since it is little: snapshots past their deadline, the tags of one, the nodes of one."""
 
 

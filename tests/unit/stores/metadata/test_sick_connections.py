@@ -66,6 +66,7 @@ def _calls(scene: Scene) -> Mapping[str, Callable[[MetadataStore], object]]:
         "finish_completion": lambda store: store.finish_completion(key, sealed, now_ms=now_ms),
         "fail_completion": lambda store: store.fail_completion(key, "", now_ms=now_ms),
         "expire": lambda store: store.expire(now_ms=now_ms, limit=10),
+        "postpone": lambda store: store.postpone(after_ms=0, now_ms=now_ms, limit=10),
         "reap": lambda store: store.reap(limit=10),
         "delete_snapshot": lambda store: store.delete_snapshot(ACCOUNT, name, now_ms=now_ms),
         "forget_client_tokens": lambda store: store.forget_client_tokens(used_before_ms=1, limit=10),

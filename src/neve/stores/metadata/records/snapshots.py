@@ -114,11 +114,12 @@ def accept_completion(
         raise SnapshotNotFound(snapshot_id)
     if found.state is not State.PENDING:
         return found
-    if observed(found, now_ms).state is State.PENDING:
-        values = (now_ms, claim.changed_blocks_count, claim.aggregate, found.key)
-        session.rows(statements.ACCEPT_COMPLETION, values)
-    else:
-        end_pending(session, [found.key], MESSAGE_TIMED_OUT, now_ms=now_ms)
+    seen = observed(found, now_ms)
+    if seen.state is not State.PENDING:
+        return seen
+    session.rows(
+        statements.ACCEPT_COMPLETION, (now_ms, claim.changed_blocks_count, claim.aggregate, found.key)
+    )
     return snapshot(session, account_id, snapshot_id)
 
 
@@ -138,6 +139,10 @@ def expire(session: Session, *, now_ms: int, limit: int) -> Sequence[SnapshotId]
     overdue = session.rows(statements.OVERDUE, (now_ms, limit))
     end_pending(session, [key for key, _ in overdue], MESSAGE_TIMED_OUT, now_ms=now_ms)
     return [SnapshotId(snapshot_id) for _, snapshot_id in overdue]
+
+
+def postpone(session: Session, *, after_ms: int, now_ms: int, limit: int) -> int:
+    return len(session.rows(statements.POSTPONE, (now_ms, now_ms, after_ms, now_ms, limit)))
 
 
 def end_pending(session: Session, keys: Sequence[SnapshotKey], message: str, *, now_ms: int) -> None:
