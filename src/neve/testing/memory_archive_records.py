@@ -4,7 +4,16 @@ It notes nothing while it happens: asked for changes, it compares what there is 
 last. Its tables are its own, a row for each entry of a dictionary, written as JSON.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Container,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from typing import Any, Final
@@ -28,6 +37,7 @@ from neve.testing.memory_drawers import Drawer
 
 _PROMISED: Final = ArchivedRecord(name=ArchiveName(ArchiveKind.SNAPSHOT, ""), tables={})
 """In the place of what was noted last of a snapshot whose completion was asked for: unlike whatever becomes of it."""
+_RESTORABLE: Final = frozenset({State.COMPLETED, State.RECYCLED, State.DELETED})
 _FIRST_TABLES: Final = {
     ArchiveKind.ACCOUNT: "accounts",
     ArchiveKind.DOMAIN: "domains",
@@ -47,6 +57,7 @@ class MemoryArchiveRecords:
         accounts: Mapping[AccountId, Account],
         domains: Mapping[DomainKey, Domain],
         snapshots: MutableMapping[SnapshotKey, Snapshot],
+        undos: Container[SnapshotKey],
         drawers: Callable[[], Sequence[Drawer]],
         add: Callable[[Snapshot], None],
     ) -> None:
@@ -55,6 +66,7 @@ class MemoryArchiveRecords:
         self._accounts = accounts
         self._domains = domains
         self._snapshots = snapshots
+        self._undos = undos
         self._drawers = drawers
         self._add = add
         self._changes: list[ArchiveChange] = []
@@ -128,8 +140,11 @@ class MemoryArchiveRecords:
         return sorted(
             first.owner(key, value)
             for key, value in first.entries.items()
-            if kind is not ArchiveKind.SNAPSHOT or _is_archived(value)
+            if kind is not ArchiveKind.SNAPSHOT or self._is_archived(value)
         )
+
+    def _is_archived(self, snapshot: Snapshot) -> bool:
+        return snapshot.state in {State.COMPLETED, State.RECYCLED} or snapshot.key in self._undos
 
     def _export(self, name: ArchiveName) -> ArchivedRecord | None:
         if name.name not in self._names(name.kind):
@@ -188,22 +203,16 @@ class MemoryArchiveRecords:
                     raise StoreUnusable("somebody else's")
 
     def _check(self, drawer: Drawer, key: object, value: object) -> None:
-        accounts = [getattr(value, "account_id", None)]
-        domains = [value.domain_key] if isinstance(value, Snapshot) else []
-        if isinstance(value, Snapshot) and not _is_archived(value):
-            raise StoreUnusable("not completed")
-        if any(each is not None and each not in self._accounts for each in accounts) and not isinstance(
-            value, Account
-        ):
+        if isinstance(value, Snapshot):
+            if value.completed_ms is None or value.state not in _RESTORABLE:
+                raise StoreUnusable("not completed")
+            if value.domain_key not in self._domains:
+                raise StoreUnusable("in a domain that is not there")
+        account_id = getattr(value, "account_id", None)
+        if account_id is not None and not isinstance(value, Account) and account_id not in self._accounts:
             raise StoreUnusable("of an account that is not there")
-        if any(each not in self._domains for each in domains):
-            raise StoreUnusable("in a domain that is not there")
         if key in drawer.entries and drawer.table not in {"aliases", "access_keys"}:
             raise StoreUnusable("there already")
-
-
-def _is_archived(snapshot: Snapshot) -> bool:
-    return snapshot.state in {State.COMPLETED, State.RECYCLED}
 
 
 def _is_older(value: object, other: object) -> bool:

@@ -30,24 +30,18 @@ class MemorySharing:
 
     def drawers(self, snapshots: Mapping[SnapshotKey, Snapshot]) -> Sequence[Drawer]:
         """Return what the archive is to have of this."""
-        kind, tags = ArchiveKind.SNAPSHOT, dict[AccountId, dict[str, str]]
+        tags = dict[AccountId, dict[str, str]]
+
+        def snapshot_id(key: SnapshotKey, _: object) -> str:
+            return snapshots[key].snapshot_id
+
         return [
-            Drawer(
-                kind,
-                "grantees",
-                self._grantees,
-                SnapshotKey,
-                set[str],
-                lambda key, _: snapshots[key].snapshot_id,
-            ),
-            Drawer(
-                kind,
-                "guest_tags",
-                self._guest_tags,
-                SnapshotKey,
-                tags,
-                lambda key, _: snapshots[key].snapshot_id,
-            ),
+            Drawer(ArchiveKind.SNAPSHOT, table, entries, SnapshotKey, value_type, snapshot_id)
+            for table, entries, value_type in (
+                ("grantees", self._grantees, set[str]),
+                ("guest_tags", self._guest_tags, tags),
+                ("undos", self.undos, Undo),
+            )
         ]
 
     def modify(self, snapshot: Snapshot, *, add: Collection[str], remove: Collection[str]) -> None:
