@@ -50,27 +50,21 @@ FORGET_SNAPSHOT = f"DELETE FROM snapshot WHERE snapshot_key = ? AND {_FORGETTABL
 
 # --- segments
 
+# Counted from the index on chunks by segment, for the segments of the page alone.
 _SEGMENT_USE = """
-SELECT found.segment_key, name, state, size_bytes, count(chunk.chunk_key), coalesce(sum(chunk.stored_bytes), 0),
+SELECT segment_key, name, state, size_bytes,
+       (SELECT count(*) FROM chunk WHERE chunk.segment_key = segment.segment_key),
+       (SELECT coalesce(sum(stored_bytes), 0) FROM chunk WHERE chunk.segment_key = segment.segment_key),
        verified_ms, condemned_ms
-FROM ({segments}) AS found LEFT JOIN chunk ON chunk.segment_key = found.segment_key
-GROUP BY found.segment_key, name, state, size_bytes, verified_ms, condemned_ms
+FROM segment
 """
-"""Counted for the segments of the page alone, from the index on chunks by segment."""
-_SEGMENT = "SELECT segment_key, name, state, size_bytes, verified_ms, condemned_ms FROM segment"
-SEGMENTS = (
-    _SEGMENT_USE.format(
-        segments=f"{_SEGMENT} WHERE segment_key > ? AND state IN ('live', 'condemned') ORDER BY segment_key LIMIT ?"
-    )
-    + "ORDER BY found.segment_key"
-)
-SEGMENTS_TO_VERIFY = (
-    _SEGMENT_USE.format(
-        segments=f"{_SEGMENT} WHERE state = 'live' AND verified_ms < ? AND (verified_ms, segment_key) > (?, ?) "
-        "ORDER BY verified_ms, segment_key LIMIT ?"
-    )
-    + "ORDER BY verified_ms, found.segment_key"
-)
+SEGMENTS = f"""
+{_SEGMENT_USE} WHERE segment_key > ? AND state IN ('live', 'condemned') ORDER BY segment_key LIMIT ?
+"""
+SEGMENTS_TO_VERIFY = f"""
+{_SEGMENT_USE} WHERE state = 'live' AND verified_ms < ? AND (verified_ms, segment_key) > (?, ?)
+ORDER BY verified_ms, segment_key LIMIT ?
+"""
 SEGMENT_STATE = "SELECT name, state FROM segment WHERE name = ?"
 _STORED_CHUNK = """
 SELECT chunk_key, bad, domain_key, chunk_id, kind, encoding, segment.name, segment_offset, stored_bytes, plain_bytes
@@ -100,7 +94,8 @@ DISTRUST_VERIFIED = (
     "UPDATE segment SET verified_ms = 0 WHERE state = 'live' AND verified_ms > ? RETURNING segment_key"
 )
 VERIFICATION_STANDING = """
-SELECT count(*), coalesce(sum(size_bytes), 0), min(CASE verified_ms WHEN 0 THEN reserved_ms ELSE verified_ms END)
+SELECT count(*), coalesce(sum(size_bytes), 0), min(CASE verified_ms WHEN 0 THEN reserved_ms ELSE verified_ms END),
+       coalesce(max(verified_ms), 0)
 FROM segment WHERE state = 'live'
 """
 
