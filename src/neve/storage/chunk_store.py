@@ -108,6 +108,25 @@ class ChunkStore:
         """Return `nodes` for one domain, in the form that block-map algebra takes."""
         return lambda chunk_ids: self.nodes(domain, chunk_ids)
 
+    def prove(self, domain: OpenDomain, record: ChunkRecord, stored: bytes | memoryview) -> Content:
+        """Return the content of the stored bytes that were found where `record` says.
+
+        Nobody is told and nothing is marked if they are wrong: that is for whoever read them.
+
+        Raises:
+            ChunkDamaged: they are not that chunk.
+            StoreUnavailable, StoreUnusable: its data key could not be had.
+        """
+        found = Encoded(encoding=record.encoding, data=stored, plain_bytes=record.plain_bytes)
+        opened = domain.cipher_for(record.kind).open(record.chunk_id, record.kind, found)
+        data = self._codec.decode(opened.encoding, opened.data, record.plain_bytes)
+        content = Content(data=data, digest=digest(data))
+        if domain.chunk_id(content.digest) != record.chunk_id:
+            raise ChunkDamaged(
+                f"segment {record.segment} at {record.offset}: not the content of chunk {record.chunk_id.hex()}"
+            )
+        return content
+
     def _read_together(
         self, domain: OpenDomain, chunk_ids: Sequence[ChunkId]
     ) -> Iterator[tuple[ChunkId, Content]]:
@@ -115,7 +134,7 @@ class ChunkStore:
             yield from ((chunk_id, self.read(domain, chunk_id)) for chunk_id in chunk_ids)
             return
         records = self._metadata.chunks(domain.key, chunk_ids)
-        for stretch in _stretches(records.values()):
+        for stretch in stretches(records.values()):
             yield from self._read_stretch(domain, stretch)
         for chunk_id in chunk_ids:
             if chunk_id not in records:
@@ -132,7 +151,7 @@ class ChunkStore:
         for record in stretch:
             own = stored[record.offset - start : _end_of(record) - start]
             try:
-                yield record.chunk_id, self._proven(domain, record, bytes(own))
+                yield record.chunk_id, self.prove(domain, record, bytes(own))
             except ChunkDamaged:
                 yield record.chunk_id, self.read(domain, record.chunk_id)
 
@@ -144,18 +163,7 @@ class ChunkStore:
 
     def _read_record(self, domain: OpenDomain, record: ChunkRecord) -> Content:
         stored = self._segments.read(record.segment, record.offset, record.stored_bytes)
-        return self._proven(domain, record, stored)
-
-    def _proven(self, domain: OpenDomain, record: ChunkRecord, stored: bytes) -> Content:
-        found = Encoded(encoding=record.encoding, data=stored, plain_bytes=record.plain_bytes)
-        opened = domain.cipher_for(record.kind).open(record.chunk_id, record.kind, found)
-        data = self._codec.decode(opened.encoding, opened.data, record.plain_bytes)
-        content = Content(data=data, digest=digest(data))
-        if domain.chunk_id(content.digest) != record.chunk_id:
-            raise ChunkDamaged(
-                f"segment {record.segment} at {record.offset}: not the content of chunk {record.chunk_id.hex()}"
-            )
-        return content
+        return self.prove(domain, record, stored)
 
 
 _STRETCH_BYTES_MAX = 4 * MIB
@@ -163,7 +171,7 @@ _GAP_BYTES_MAX = 64 * KIB
 """Reading this much in vain costs less than asking once more."""
 
 
-def _stretches(records: Iterable[ChunkRecord]) -> Iterator[Sequence[ChunkRecord]]:
+def stretches(records: Iterable[ChunkRecord]) -> Iterator[Sequence[ChunkRecord]]:
     """Yield the records in groups that lie close together, each group in one segment, ascending."""
     stretch: list[ChunkRecord] = []
     for record in sorted(records, key=lambda each: (each.segment, each.offset)):

@@ -192,6 +192,7 @@ class MemoryCollectionRecords:
                 segments=len(live),
                 size_bytes=sum(each.size_bytes for each in live),
                 oldest_ms=min((each.verified_ms or each.reserved_ms for each in live), default=None),
+                newest_ms=max((each.verified_ms for each in live), default=0),
             )
 
     def _uses_of(self, states: Collection[SegmentState]) -> Iterator[SegmentUse]:

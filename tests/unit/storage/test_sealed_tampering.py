@@ -211,7 +211,7 @@ def test_a_chunk_that_was_carried_into_another_store_is_refused(scene: Scene) ->
             _, data = scene.segment_of(stored)
             own = data[stored.record.offset :][: stored.record.stored_bytes]
             with pytest.raises(ChunkDamaged):
-                other.context.chunks._proven(domain, stored.record, own)
+                other.context.chunks.prove(domain, stored.record, own)
 
 
 # --- block rows

@@ -97,6 +97,8 @@ class VerificationStanding:
     size_bytes: int
     oldest_ms: int | None
     """When the segment that was verified longest ago was, or came to be if it never was; None without any."""
+    newest_ms: int
+    """When the segment that was verified last was; 0 if none ever was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

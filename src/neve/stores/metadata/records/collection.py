@@ -160,8 +160,10 @@ def segments_to_verify(
 
 
 def verification_standing(session: Session) -> VerificationStanding:
-    ((segments, size_bytes, oldest_ms),) = session.rows(statements.VERIFICATION_STANDING)
-    return VerificationStanding(segments=segments, size_bytes=size_bytes, oldest_ms=oldest_ms)
+    ((segments, size_bytes, oldest_ms, newest_ms),) = session.rows(statements.VERIFICATION_STANDING)
+    return VerificationStanding(
+        segments=segments, size_bytes=size_bytes, oldest_ms=oldest_ms, newest_ms=newest_ms
+    )
 
 
 def segment_states(session: Session, names: Collection[SegmentName]) -> Mapping[SegmentName, SegmentState]:
