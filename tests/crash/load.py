@@ -10,7 +10,7 @@ compressed, so that a long campaign fits on a disk; some are not, some are zeros
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
@@ -192,10 +192,10 @@ class Load:
             )
         assert arrived, f"{self._acknowledged} of {count} puts in {PATIENCE_S} s"
 
-    def kill(self) -> int:
-        """Kill the server; return how many puts it had acknowledged. The writers find out by themselves."""
+    def end(self, die: Callable[[], None]) -> int:
+        """Let the server `die`; return how many puts it had acknowledged. The writers find out by themselves."""
         self._going.set()
-        self._server.kill()
+        die()
         self._pool.shutdown()
         for writer in self._writers:
             writer.result()

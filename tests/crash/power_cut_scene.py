@@ -20,12 +20,24 @@ from types import MappingProxyType
 from typing import Final, Self, cast
 
 from fix_world import facts_for
+from neve.clock import Entropy
 from neve.domain.blocks import ChunkId, digest
 from neve.domain.identities import DomainKey, SnapshotId
+from neve.domain.keyring import Keyring
 from neve.domain.snapshots import Snapshot, State
-from neve.errors import ChunkDamaged, ChunkMissing, SegmentMissing, StoreUnusable
+from neve.errors import (
+    ArchiveDamaged,
+    ArchiveMissing,
+    ChunkDamaged,
+    ChunkMissing,
+    SegmentMissing,
+    StoreUnusable,
+)
 from neve.limits import TINY
+from neve.storage import archive_format
 from neve.storage.domains import OpenDomain
+from neve.stores.archive.local import LocalArchiveStore
+from neve.stores.metadata.contract_archive import ArchiveKind, ArchiveName
 from neve.stores.metadata.placement import SegmentName
 from neve.stores.metadata.sqlite import SqliteMetadataStore
 from neve.stores.metadata.sqlite_database import SqliteDatabase
@@ -33,13 +45,15 @@ from neve.stores.segments.local import LocalSegmentStore
 from neve.testing.disk import Call, Disk, Names
 from neve.testing.power_cut import DiskFiles, RecordingFiles, RecordingSqlite, leave_database
 from neve.testing.time_and_chance import SeededEntropy
-from neve.testing.world import ACCOUNT, World, aggregate_of
+from neve.testing.world import ACCOUNT, MASTER_KEY, World, aggregate_of
 
 DATABASE: Final = "metadata.db"
 SEGMENTS: Final = "segments"
+ARCHIVE: Final = "archive"
 _GOES_ON_EVERY: Final = 8
 """One in so many of the disks that are examined is written to as well."""
-_LOST: Final = (ChunkDamaged, ChunkMissing, SegmentMissing)
+_LOST: Final = (ArchiveDamaged, ArchiveMissing, ChunkDamaged, ChunkMissing, SegmentMissing)
+_KEYRING: Final = Keyring(MASTER_KEY, SeededEntropy())
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,10 @@ class CutStores:
 
     def open_segments(self) -> LocalSegmentStore:
         return LocalSegmentStore(self._root / SEGMENTS, DiskFiles(self.disk))
+
+    def open_world(self, entropy: Entropy) -> World:
+        archive = LocalArchiveStore(self._root / ARCHIVE, DiskFiles(self.disk))
+        return World(self, entropy=entropy, archive=archive)
 
 
 class Player:
@@ -195,6 +213,26 @@ def _delete(player: Player, state: State) -> bool:
     return True
 
 
+def undelete(player: Player) -> bool:
+    snapshot_id = next(
+        (name for name, known in player.knowledge.items() if known.state is State.DELETED and known.blocks),
+        None,
+    )
+    if snapshot_id is None:
+        return False
+    player.world.metadata.collection.undelete(
+        ACCOUNT, SnapshotId(snapshot_id), now_ms=player.world.clock.now_ms()
+    )
+    player.learn(snapshot_id, replace(player.knowledge[snapshot_id], state=State.COMPLETED))
+    return True
+
+
+def archive(player: Player) -> bool:
+    """Bring the archive up to everything that changed."""
+    player.world.archiver.flush()
+    return True
+
+
 CALLS: Final[Mapping[str, Callable[[Player], bool]]] = MappingProxyType(
     {
         call.__name__: call
@@ -207,6 +245,8 @@ CALLS: Final[Mapping[str, Callable[[Player], bool]]] = MappingProxyType(
             complete,
             delete,
             delete_pending,
+            undelete,
+            archive,
         )
     }
 )
@@ -244,7 +284,7 @@ class Recorder:
         self._vfs = RecordingSqlite(vfs_name, self._base)
         stores = CutStores(self._base, place, vfs=vfs_name)
         stores.create()
-        with World(stores) as world:
+        with stores.open_world(SeededEntropy()) as world:
             self._knowledge = _set_the_scene(world)
         self._base.settle()
 
@@ -259,7 +299,7 @@ class Recorder:
         self._vfs.disk = disk
         seed = random.Random(" ".join(names)).getrandbits(32)
         stores = CutStores(disk, self._place, vfs=self._vfs.name)
-        with World(stores, entropy=SeededEntropy(seed)) as world:
+        with stores.open_world(SeededEntropy(seed)) as world:
             player = Player(world, self._knowledge)
             began_at, before = len(calls), self._knowledge
             for name in names:
@@ -357,7 +397,7 @@ class Examination:
         where = f"{' '.join(program.names)}, {left.names.value}, call {moment} of {len(program.calls)}: "
         leave_database(left, Path(left.root) / DATABASE, self._place)
         try:
-            world = World(CutStores(left, self._place), entropy=SeededEntropy(seed))
+            world = CutStores(left, self._place).open_world(SeededEntropy(seed))
         except StoreUnusable as error:
             self.findings.lost.append(f"{where}{error}")
             return
@@ -365,6 +405,7 @@ class Examination:
             try:
                 self._compare(where, world, program.after if is_over else program.before, program.after)
                 self._look_at_chunks(where, world)
+                self._look_at_archive(where, world)
                 if seed % _GOES_ON_EVERY == 0:
                     self._go_on(where, world)
             except _LOST as error:
@@ -409,6 +450,19 @@ class Examination:
                 self.findings.unreadable.append(f"{where}block {index}")
             elif found.get(index) not in allowed:
                 self.findings.lost.append(f"{where}block {index}")
+
+    def _look_at_archive(self, where: str, world: World) -> None:
+        """See that every completed snapshot is in the archive, and that all of the archive can be opened."""
+        there = set(world.archive.names(ArchiveKind.SNAPSHOT, after=None, limit=100))
+        for snapshot in world.metadata.snapshots(ACCOUNT, after=None, limit=100):
+            if snapshot.state is State.COMPLETED and snapshot.snapshot_id not in there:
+                self.findings.lost.append(f"{where}{snapshot.snapshot_id} is not in the archive")
+        for kind in ArchiveKind:
+            for word in world.archive.names(kind, after=None, limit=100):
+                name = ArchiveName(kind, word)
+                archive_format.open_record(
+                    name, world.archive.read(archive_format.object_name(name)), _KEYRING
+                )
 
     def _look_at_chunks(self, where: str, world: World) -> None:
         """Prove every chunk that has a row, and see that every published segment is there."""
