@@ -15,6 +15,8 @@ from neve.testing.memory_marks import MemoryMarkStore
 from neve.testing.memory_metadata import MemoryMetadataStore
 from neve.testing.memory_segments import MemorySegmentStore
 from neve.testing.time_and_chance import ManualClock, SeededEntropy
+from neve.testing.world import MASTER_KEY, World
+from usage_scene import reckoner
 
 ACCOUNT = AccountId("111122223333")
 REGION = "eu-north-1"
@@ -53,8 +55,24 @@ def open_office(*, keeps_keys: bool = True) -> Office:
         clock=clock,
         entropy=entropy,
         region=REGION,
+        deletion_undo_s=3_600,
     )
     return Office(metadata, keyring, clock, entropy, Administration(store))
+
+
+def administration_of(world: World, *, deletion_undo_s: int = 3_600) -> Administration:
+    """Return the administration of a world, which keeps no KMS keys of its own."""
+    store = Administered(
+        metadata=world.metadata,
+        keyring=Keyring(MASTER_KEY, world.entropy),
+        keys=None,
+        open_reckoner=lambda: reckoner(world),
+        clock=world.clock,
+        entropy=world.entropy,
+        region=REGION,
+        deletion_undo_s=deletion_undo_s,
+    )
+    return Administration(store)
 
 
 @pytest.fixture

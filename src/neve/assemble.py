@@ -138,6 +138,7 @@ def open_administration(
                 clock=clock,
                 entropy=entropy,
                 region=settings.region,
+                deletion_undo_s=settings.deletion_undo_s,
             )
         )
         closing.callback(administration.close)

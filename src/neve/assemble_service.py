@@ -145,6 +145,7 @@ def build_service(on: Foundation) -> Service:
                 clock=on.clock,
                 entropy=on.entropy,
                 region=on.settings.region,
+                deletion_undo_s=on.settings.deletion_undo_s,
             )
         ),
         audit=on.audit,

@@ -307,6 +307,7 @@ class AdministrationAnswered(Event):
     policy_name: str = ""
     access_key_id: str = ""
     key_id: str = ""
+    snapshot_id: str = ""
     outcome: str
     operator_uid: int
     """Whose process asked, as the operating system says."""

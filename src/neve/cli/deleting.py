@@ -41,12 +41,17 @@ def delete(
 ) -> None:
     """Delete snapshots, in whatever state they are.
 
-    There is no way back, unless a retention rule sends them to the recycle bin. Other snapshots keep everything they
-    hold, children of a deleted one included. At a terminal neve asks first; in a script it does not.
+    Other snapshots keep everything they hold, children of a deleted one included. At a terminal neve asks first; in a
+    script it does not.
+
+    A completed snapshot can be had back for a while, if the service is neve: for `deletion_undo_s` seconds (three days,
+    unless its operator set another time) with `neve undelete DIR` on the machine of the store, where `--list` says until
+    when; or from the recycle bin, if a retention rule sends it there. One that is still being written is gone at once.
 
     With --dry-run nothing is deleted. The service says whether each one could be, and the store itself, which must be on
     this machine, how many stored bytes exactly nothing would need any more if all of them were gone: usually less than
-    they hold, since snapshots share. Bytes are taken back later, by collection.
+    they hold, since snapshots share. It says until when the deletion could be undone, too. Bytes are taken back after
+    that, by collection.
 
     \b
     Examples:
@@ -96,6 +101,10 @@ def _delete(client: ClientContext, names: list[str], output: OutputFormat) -> No
             {"snapshot_id": snapshot_id, "deleted": not trouble, "message": trouble or None}
             for snapshot_id, trouble in outcomes.items()
         ])  # fmt: skip
+    if len(refused) < len(names):
+        note(
+            "neve: a mistake? `neve undelete DIR --list`, on the machine of the store, says until when there is a way back."
+        )
     _end(refused, f"{len(refused)} of {len(names)} were not deleted.")
 
 
@@ -141,7 +150,8 @@ def _show(freed: FreedView, output: OutputFormat) -> None:
         return
     for row in freed.snapshots:
         result(f"{row.snapshot_id} {_outcome(row)}")
-    result(f"{freed.freed_bytes} bytes ({sized(freed.freed_bytes)}) would be free.")
+    once = " then" if any(row.outcome == "deleted" and row.until for row in freed.snapshots) else ""
+    result(f"{freed.freed_bytes} bytes ({sized(freed.freed_bytes)}) would be free{once}.")
     if any(row.outcome == "recycled" for row in freed.snapshots):
         later = freed.freed_from_bin_bytes
         result(f"{later} bytes ({sized(later)}) more once the recycle bin has let them go.")
@@ -159,4 +169,6 @@ def _outcome(row: FreedRow) -> str:
     until = "" if row.until is None else f" until {row.until:%Y-%m-%dT%H:%M:%SZ}"
     if row.outcome == "recycled":
         return f"would be in the recycle bin{until}"
-    return f"is locked{until}" if row.outcome == "locked" else "would be deleted"
+    if row.outcome == "locked":
+        return f"is locked{until}"
+    return f"would be deleted, and could be had back{until}" if until else "would be deleted"

@@ -63,6 +63,12 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
             "Make, list and attach policies, and ask what they say.",
         ),
         (_SERVER, "keys", "neve.cli.keys:app", "Make, list and change KMS keys."),
+        (
+            _SERVER,
+            "undelete",
+            "neve.cli.undeleting:undelete",
+            "Bring deleted snapshots back, while that is possible.",
+        ),
         (_SERVER, "usage", "neve.cli.usage:usage", "Show what snapshots cost."),
         (_SERVER, "audit", "neve.cli.audit:app", "Verify and show the log of who did what."),
         (

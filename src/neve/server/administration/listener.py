@@ -189,7 +189,7 @@ def _subject(request: Request[Any] | None) -> dict[str, str]:
     """Return what the log says of a request: what it asks and whom it is about, no document and no secret."""
     if request is None:
         return {"request": "unknown"}
-    named = ("account_id", "user_name", "policy_name", "access_key_id", "key_id")
+    named = ("account_id", "user_name", "policy_name", "access_key_id", "key_id", "snapshot_id")
     return {"request": str(request.__struct_config__.tag)} | {
         name: value for name in named if isinstance(value := getattr(request, name, None), str)
     }

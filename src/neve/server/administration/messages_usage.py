@@ -28,7 +28,9 @@ class FreedRow(View, frozen=True, kw_only=True):
     outcome: str
     """`deleted`, `recycled` if it would go to the recycle bin, or `locked` if it would stay."""
     until: datetime | None = None
-    """When it would leave the bin, or may be deleted; None for a lock whose end is open."""
+    """When it would leave the bin, or may be deleted, or until when its deletion could be undone; None for a lock whose end
+    is open, and for one that was never completed.
+    """
 
 
 class UsageOutcome(Outcome, frozen=True, kw_only=True, tag="usage"):
@@ -41,7 +43,7 @@ class FreedView(Outcome, frozen=True, kw_only=True, tag="freed"):
     """What deleting some snapshots would free."""
 
     freed_bytes: int
-    """At once: of those that would be deleted."""
+    """Of those that would be deleted, once that cannot be undone any more."""
     freed_from_bin_bytes: int
     """Besides, once those that would go to the recycle bin have left it."""
     snapshots: list[FreedRow]

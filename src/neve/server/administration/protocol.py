@@ -14,7 +14,7 @@ import msgspec
 
 from neve import __version__, limits
 from neve.errors import NeveError, StoreUnavailable
-from neve.server.administration import messages, messages_keys, messages_tasks
+from neve.server.administration import messages, messages_keys, messages_tasks, messages_upkeep
 from neve.server.administration.messages import (
     AdministrationRefused,
     Answer,
@@ -136,7 +136,7 @@ def answer_from(line: bytes, request: Request[Answer]) -> Answer:
 def _decoder() -> "msgspec.json.Decoder[Request[Any]]":
     known = tuple(
         member
-        for module in (messages, messages_keys, messages_tasks)
+        for module in (messages, messages_keys, messages_tasks, messages_upkeep)
         for member in vars(module).values()
         if isinstance(member, type) and issubclass(member, Request) and member is not Request
     )

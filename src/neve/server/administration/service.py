@@ -23,7 +23,7 @@ from neve.errors import (
     UserNotFound,
 )
 from neve.server.access_keys import AccessKeys
-from neve.server.administration import messages, messages_keys, messages_tasks, protocol
+from neve.server.administration import messages, messages_keys, messages_tasks, messages_upkeep, protocol
 from neve.server.administration.access_keys import AccessKeyDesk
 from neve.server.administration.accounts import Accounts
 from neve.server.administration.keys import KeyDesk
@@ -32,6 +32,7 @@ from neve.server.administration.policies import PolicyDesk
 from neve.server.administration.simulation import Simulator
 from neve.server.administration.task_desk import TaskDesk
 from neve.server.administration.tasks import Tasks
+from neve.server.administration.undoing import UndoingDesk
 from neve.server.administration.usage import UsageDesk
 from neve.server.administration.users import UserDesk
 from neve.storage.usage import Reckoner
@@ -69,6 +70,8 @@ class Administered:
     clock: Clock
     entropy: Entropy
     region: str
+    deletion_undo_s: int
+    """How long a deletion can be undone."""
 
 
 class Administration:
@@ -108,7 +111,10 @@ def _handlers(store: Administered, tasks: Tasks) -> Mapping[type[Request[Any]], 
     simulator = Simulator(metadata, accounts, store.keys, clock, store.region)
     keys = KeyDesk(metadata, accounts, store.keys, clock)
     at_work = TaskDesk(tasks)
-    usage = UsageDesk(metadata, accounts, store.open_reckoner, tasks, clock)
+    undoing = UndoingDesk(metadata, accounts, clock, deletion_undo_s=store.deletion_undo_s)
+    usage = UsageDesk(
+        metadata, accounts, store.open_reckoner, tasks, clock, deletion_undo_s=store.deletion_undo_s
+    )
     return {
         messages.ListAccounts: accounts.listed,
         messages.CreateAccount: accounts.create,
@@ -143,4 +149,6 @@ def _handlers(store: Administered, tasks: Tasks) -> Mapping[type[Request[Any]], 
         messages_tasks.ReckonFreed: usage.reckon_freed,
         messages_tasks.ShowTask: at_work.show,
         messages_tasks.StopTask: at_work.stop,
+        messages_upkeep.ListDeletions: undoing.listed,
+        messages_upkeep.UndeleteSnapshot: undoing.undelete,
     }

@@ -7,7 +7,7 @@ from typing import Final
 from neve.clock import Clock
 from neve.domain.identities import AccountId, SnapshotId
 from neve.domain.retention import retention_days
-from neve.domain.snapshots import API_STATUS, Snapshot, SnapshotKey, observed
+from neve.domain.snapshots import API_STATUS, Snapshot, SnapshotKey, State, observed
 from neve.errors import SnapshotNotFound
 from neve.server.administration.accounts import Accounts
 from neve.server.administration.messages_tasks import ReckonFreed, ReckonUsage, TaskView
@@ -43,7 +43,10 @@ class UsageDesk:
         open_reckoner: Callable[[], Reckoner],
         tasks: Tasks,
         clock: Clock,
+        *,
+        deletion_undo_s: int,
     ) -> None:
+        self._undo_ms = deletion_undo_s * 1_000
         self._metadata = metadata
         self._accounts = accounts
         self._open_reckoner = open_reckoner
@@ -124,7 +127,9 @@ class UsageDesk:
                 fate.rows.append(FreedRow(snapshot_id=snapshot_id, outcome="recycled", until=until))
             else:
                 fate.deleted.add(snapshot.key)
-                fate.rows.append(FreedRow(snapshot_id=snapshot_id, outcome="deleted"))
+                undone = snapshot.state is State.COMPLETED and self._undo_ms > 0
+                until = moment(now_ms + self._undo_ms) if undone else None
+                fate.rows.append(FreedRow(snapshot_id=snapshot_id, outcome="deleted", until=until))
         return fate
 
     def _snapshot(self, snapshot_id: str) -> Snapshot:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neve.errors import StoreUnavailable
-from neve.server.administration import messages, messages_keys, messages_tasks, protocol
+from neve.server.administration import messages, messages_keys, messages_tasks, messages_upkeep, protocol
 from neve.server.administration.messages import (
     AccountView,
     AdministrationRefused,
@@ -23,7 +23,7 @@ from neve.server.administration.messages import (
 
 REQUESTS = [
     member
-    for module in (messages, messages_keys, messages_tasks)
+    for module in (messages, messages_keys, messages_tasks, messages_upkeep)
     for member in vars(module).values()
     if isinstance(member, type) and issubclass(member, Request) and member is not Request
 ]

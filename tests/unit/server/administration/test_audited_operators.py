@@ -13,6 +13,7 @@ from neve.clock import SystemClock
 from neve.errors import StoreFull
 from neve.server.administration import messages
 from neve.server.administration.messages import AdministrationRefused
+from neve.server.administration.messages_tasks import ReckonUsage, ShowTask, StopTask
 from neve.server.audit.log import AuditLog
 from neve.server.audit.operators import AuditedAdministrator
 
@@ -111,3 +112,14 @@ def test_who_has_the_store_itself_may_look_unseen(
     desk = Desk(office, files, journal, via=via)
     desk.administrator.ask(messages.ListUsers())
     assert [each["request"] for each in desk.told()] == requests
+
+
+def test_asking_how_far_work_is_is_not_written_down_its_beginning_and_its_end_are(
+    office: Office, files: Log, journal: Journal
+) -> None:
+    desk = Desk(office, files, journal, via="server")
+    task_id = desk.administrator.ask(ReckonUsage()).task_id
+    for _ in range(3):
+        desk.administrator.ask(ShowTask(task_id=task_id))
+    desk.administrator.ask(StopTask(task_id=task_id))
+    assert [each["request"] for each in desk.told()] == ["reckon-usage", "stop-task"]

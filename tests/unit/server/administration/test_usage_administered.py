@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from copy_scene import block, source
-from fix_administration import Office, open_office
+from fix_administration import Office, administration_of
 from neve.domain.identities import SnapshotId
 from neve.errors import ChunkDamaged, StoreError
 from neve.server.administration import task_desk as desk
@@ -19,9 +19,9 @@ from neve.server.administration.messages_tasks import (
     TaskView,
 )
 from neve.server.administration.messages_usage import FreedView, UsageRow
-from neve.server.administration.service import Administered, Administration
+from neve.server.administration.service import Administration
 from neve.testing.world import ACCOUNT, OTHER_ACCOUNT, World
-from usage_scene import KEEP_ALL, reckoner
+from usage_scene import KEEP_ALL
 
 UNKNOWN = "snap-0fedcba9876543210"
 
@@ -34,17 +34,7 @@ def world(make_world: Callable[..., World]) -> World:
 @pytest.fixture
 def administration(world: World) -> Any:
     """The administration of a world."""
-    keys = open_office()
-    store = Administered(
-        metadata=world.metadata,
-        keyring=keys.keyring,
-        keys=None,
-        open_reckoner=lambda: reckoner(world),
-        clock=world.clock,
-        entropy=world.entropy,
-        region="eu-north-1",
-    )
-    administration = Administration(store)
+    administration = administration_of(world)
     yield administration
     administration.close()
 
