@@ -363,7 +363,7 @@ class MetadataStore(Protocol):
     def finish_completion(self, key: SnapshotKey, sealed: Sealed, *, now_ms: int) -> bool:
         """Move a sealing snapshot to completed. False if it is no longer sealing (deleted meanwhile).
 
-        Drops no block rows: they hold its chunks until collection has marked from its root.
+        Drops no block rows: they hold its chunks until collection has marked from its root. It is unsettled until then.
         """
         ...
 
@@ -402,7 +402,8 @@ class MetadataStore(Protocol):
         Which of the two, the account's retention rules say (`domain.retention`), as they stand in the same
         transaction. In the bin it is missing for every method but those about the bin, and keeps its tags and
         permissions for a restoration. Deleted, it loses tags, permissions and lock. A completed one keeps its block
-        rows and holds (collection needs them); of one that never completed they are dropped.
+        rows and holds (collection needs them) and leaves an undo (`CollectionRecords.undelete`); of one that never
+        completed rows are dropped, and nothing brings it back.
 
         Raises:
             SnapshotNotFound: missing, foreign, deleted or in the bin.
