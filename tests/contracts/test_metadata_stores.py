@@ -23,5 +23,16 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MetadataSt
     opened.close()
 
 
+@pytest.fixture
+def spare(request: pytest.FixtureRequest, tmp_path: Path, store: MetadataStore) -> Iterator[MetadataStore]:
+    """Another empty store of the same kind."""
+    kind = next(name for name in STORES if name in request.node.callspec.params.values())
+    (tmp_path / "spare").mkdir()
+    opened = STORES[kind](tmp_path / "spare")
+    assert type(opened) is type(store)
+    yield opened
+    opened.close()
+
+
 class TestMetadataStores(MetadataStoreContract):
     pass

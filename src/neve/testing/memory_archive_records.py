@@ -224,7 +224,8 @@ def _is_older(value: object, other: object) -> bool:
 
 
 def _written(value: object) -> str:
-    return msgspec.json.encode(value, order="sorted").decode()
+    plain = msgspec.to_builtins(value, str_keys=True, order="sorted")
+    return msgspec.json.encode(plain).decode()
 
 
 def _entries(drawer: Drawer, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Any, Any]]:

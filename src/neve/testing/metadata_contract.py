@@ -1,6 +1,7 @@
 """The promises of `stores.metadata.contract`, as tests that every metadata store must pass.
 
-A backend joins by giving a `store` fixture an empty store of its own, created with `memory_metadata.FACTS`:
+A backend joins by giving the fixtures `store` and `spare` an empty store of its own each, created with
+`memory_metadata.FACTS`:
 
     class TestMetadataStores(MetadataStoreContract):
         pass
@@ -9,6 +10,11 @@ A backend joins by giving a `store` fixture an empty store of its own, created w
 import pytest
 
 from neve.stores.metadata.contract import MetadataStore
+from neve.testing.metadata_contract_archive import (
+    ArchiveChangesContract,
+    ArchiveExportContract,
+    ArchiveRestoreContract,
+)
 from neve.testing.metadata_contract_bin import RecycleBinContract, RetentionRulesContract
 from neve.testing.metadata_contract_chunks import (
     BlockContract,
@@ -67,6 +73,9 @@ class MetadataStoreContract(
     CopiesContract,
     LivingContract,
     HeldNodesContract,
+    ArchiveChangesContract,
+    ArchiveExportContract,
+    ArchiveRestoreContract,
 ):
     """All of them. `scene` is the backend's `store` with two accounts in it."""
 
