@@ -1,4 +1,4 @@
-"""A database that was filled before step 3: opened, it shows all that was in it, and takes what the step brought.
+"""A database that was filled before step 3 or 4: opened, it shows all that was in it, and takes what the steps brought.
 
 The rows are written in words of then, since the program of then is not here any more.
 """
@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from neve.domain.blocks import ChunkId
-from neve.domain.snapshots import CompletionClaim, Origin, Snapshot, State
+from neve.domain.snapshots import CompletionClaim, Origin, Snapshot, SnapshotKey, State
+from neve.errors import SnapshotNotFound
 from neve.limits import TINY
 from neve.stores.metadata.contract_identities import AccountSettings
 from neve.stores.metadata.contract_lifecycle import LockedSnapshot
+from neve.stores.metadata.contract_needs import Need
 from neve.stores.metadata.migrations import STEPS, migrate, steps_taken
 from neve.stores.metadata.records import reading
 from neve.stores.metadata.schema import SQLITE
@@ -44,7 +46,7 @@ STATES = ("pending", "sealing", "completed", "error", "deleted")
 
 
 def fill(session: Session) -> None:
-    """Write what a program of step 2 would have, one snapshot in each state."""
+    """Write what a program of step 2 or 3 would have, one snapshot in each state."""
     account = "INSERT INTO account (account_id, name, created_ms) VALUES (?, ?, 1)"
     for account_id in (ACCOUNT, OTHER_ACCOUNT):
         session.rows(account, (account_id, account_id[:4]))
@@ -86,16 +88,23 @@ def fill(session: Session) -> None:
     )
 
 
+@pytest.fixture(params=[2, 3])
+def steps(request: pytest.FixtureRequest) -> int:
+    """Return how many steps the program of then knew."""
+    taken: int = request.param
+    return taken
+
+
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Return where a database of step 2 lies, with data in it."""
+def path(tmp_path: Path, steps: int) -> Path:
+    """Return where a database of then lies, with data in it."""
     path = tmp_path / "metadata.db"
     create_file(path, SYSTEM_FILES)
     database = SqliteDatabase(path)
     try:
         with database.writing() as session:
             session.rows(f"PRAGMA application_id = {APPLICATION_ID}")
-            migrate(session, SQLITE, STEPS[:2])
+            migrate(session, SQLITE, STEPS[:steps])
             reading.add_facts(session, FACTS)
             fill(session)
     finally:
@@ -114,8 +123,8 @@ def migrated(store: SqliteMetadataStore, state: str) -> Snapshot:
     return store.snapshot(ACCOUNT, snapshot_id(STATES.index(state) + 1))
 
 
-def test_what_would_be_done_is_told_and_done_once(path: Path) -> None:
-    outstanding = [f"{step.number}: {step.title}" for step in STEPS[2:]]
+def test_what_would_be_done_is_told_and_done_once(path: Path, steps: int) -> None:
+    outstanding = [f"{step.number}: {step.title}" for step in STEPS[steps:]]
     assert SqliteMetadataStore.outstanding_migrations(path) == outstanding
     SqliteMetadataStore.open(path, limits=TINY).close()
     assert SqliteMetadataStore.outstanding_migrations(path) == []
@@ -178,6 +187,33 @@ def test_snapshots_of_then_are_locked_recycled_restored_and_tagged_by_guests(
     assert store.delete_snapshot(ACCOUNT, name, now_ms=START_MS) is not None
     assert store.lifecycle.restore(ACCOUNT, name, now_ms=START_MS) == completed
     assert store.visible_snapshot(OTHER_ACCOUNT, name).snapshot.tags == {"guest": "1"}
+
+
+def test_no_row_of_then_goes_before_a_mark_has_spoken_for_its_snapshot(store: SqliteMetadataStore) -> None:
+    needs: list[Need] = []
+    unsettled: list[SnapshotKey] = []
+    epoch = store.collection.begin()
+    cut = store.collection.cut(epoch, needs=needs.extend, unsettled=unsettled.extend)
+    assert [need.state.value for need in needs] == ["pending", "sealing", "completed"]
+    assert unsettled == [SnapshotKey(STATES.index(state) + 1) for state in ("completed", "deleted")]
+    assert store.collection.forget_snapshots(epoch, limit=10) == []
+    for key in unsettled:
+        assert store.collection.drop_rows(epoch, key, limit=10) == 1
+    assert store.collection.forget_snapshots(epoch, limit=10) == [snapshot_id(5)]
+    domain_key = migrated(store, "completed").domain_key
+    assert store.collection.drop_chunks(epoch, domain_key, [chunk_id(1)], newest=cut.newest_chunk).chunks == 1
+
+
+def test_what_was_deleted_then_does_not_come_back_and_what_is_deleted_now_does(
+    store: SqliteMetadataStore,
+) -> None:
+    assert store.collection.deletions(None, after=None, limit=10) == []
+    with pytest.raises(SnapshotNotFound):
+        store.collection.undelete(ACCOUNT, snapshot_id(5), now_ms=START_MS)
+    completed = migrated(store, "completed")
+    store.delete_snapshot(ACCOUNT, completed.snapshot_id, now_ms=START_MS)
+    assert store.collection.undelete(ACCOUNT, completed.snapshot_id, now_ms=START_MS) == completed
+    assert store.permissions(ACCOUNT, completed.snapshot_id) == [OTHER_ACCOUNT]
 
 
 def test_the_database_is_whole_after_the_step(store: SqliteMetadataStore) -> None:

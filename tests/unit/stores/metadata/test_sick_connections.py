@@ -12,6 +12,7 @@ from neve.domain.identities import AccessKey, Account, AccountId, DomainKey
 from neve.domain.snapshots import Sealed
 from neve.errors import RecordRefused, StoreError, StoreUnavailable
 from neve.stores.metadata.contract import MetadataStore, TagRemoval
+from neve.stores.metadata.contract_collection import ChunkKey, CollectionRecords, Epoch
 from neve.stores.metadata.contract_identities import AccountSettings, IdentityRecords, ManagedPolicy, User
 from neve.stores.metadata.contract_keys import KeyRecords
 from neve.stores.metadata.contract_lifecycle import LifecycleRecords
@@ -23,7 +24,15 @@ from neve.testing.metadata_contract_bin import put_rule, recycle, rule_of
 from neve.testing.metadata_contract_copies import completed_source, copy_start, resolve, start_copy
 from neve.testing.metadata_contract_keys import alias, grant, kms_key, kms_key_id, material, wrapping
 from neve.testing.metadata_contract_locks import lock_of
-from neve.testing.metadata_scene import ACCOUNT, CLAIM, Scene, chunk_id, segment_name, snapshot_id
+from neve.testing.metadata_scene import (
+    ACCOUNT,
+    CLAIM,
+    Scene,
+    chunk_id,
+    chunk_record,
+    segment_name,
+    snapshot_id,
+)
 
 
 @pytest.fixture
@@ -89,6 +98,7 @@ def _calls(scene: Scene) -> Mapping[str, Callable[[MetadataStore], object]]:
         **_calls_of_identities(),
         **_calls_of_keys(domain),
         **_calls_of_lifecycle(scene),
+        **_calls_of_collection(scene),
     }
 
 
@@ -176,14 +186,59 @@ def _calls_of_lifecycle(scene: Scene) -> Mapping[str, Callable[[MetadataStore], 
     }
 
 
+def _calls_of_collection(scene: Scene) -> Mapping[str, Callable[[MetadataStore], object]]:
+    domain, now_ms, name, moved_to = scene.domain_key, scene.now_ms, segment_name(1), scene.reserve()
+    epoch, completed, deleted = Epoch(0), scene.complete(scene.start()), scene.complete(scene.start())
+    scene.delete(deleted)
+    gone = deleted.snapshot_id
+    record = chunk_record(1, name, domain)
+    return {
+        "begin": lambda store: store.collection.begin(),
+        "cut": lambda store: store.collection.cut(epoch, needs=len, unsettled=len),
+        "needed": lambda store: store.collection.needed(len),
+        "drop_rows": lambda store: store.collection.drop_rows(epoch, completed.key, limit=10),
+        "chunk_entries": lambda store: store.collection.chunk_entries(domain, after=None, limit=10),
+        "drop_chunks": lambda store: store.collection.drop_chunks(
+            epoch, domain, [chunk_id(9)], newest=ChunkKey(9)
+        ),
+        "forget_snapshots": lambda store: store.collection.forget_snapshots(epoch, limit=10),
+        "segments": lambda store: store.collection.segments(after=None, limit=10),
+        "segments_to_verify": lambda store: store.collection.segments_to_verify(
+            verified_before_ms=1, limit=10
+        ),
+        "verification_standing": lambda store: store.collection.verification_standing(),
+        "segment_states": lambda store: store.collection.segment_states([name]),
+        "segment_chunks": lambda store: store.collection.segment_chunks(name),
+        "condemn": lambda store: store.collection.condemn(epoch, [name], now_ms=now_ms),
+        "repoint": lambda store: store.collection.repoint(epoch, moved_to, [], segment_bytes=1),
+        "condemned": lambda store: store.collection.condemned(condemned_before_ms=1, limit=10),
+        "forget_segment": lambda store: store.collection.forget_segment(name),
+        "set_verified": lambda store: store.collection.set_verified(name, now_ms=now_ms),
+        "distrust_verified": lambda store: store.collection.distrust_verified(after_ms=now_ms),
+        "bad_chunks": lambda store: store.collection.bad_chunks(after=None, limit=10),
+        "clear_bad": lambda store: store.collection.clear_bad(record),
+        "uses": lambda store: store.collection.uses(domain, chunk_id(1), limit=10),
+        "deletions": lambda store: store.collection.deletions(ACCOUNT, after=None, limit=10),
+        "undelete": lambda store: store.collection.undelete(ACCOUNT, gone, now_ms=now_ms),
+        "close_undo": lambda store: store.collection.close_undo(epoch, deleted_before_ms=1, limit=10),
+    }
+
+
+PARTS = {
+    "identities": IdentityRecords,
+    "keys": KeyRecords,
+    "lifecycle": LifecycleRecords,
+    "needs": NeedRecords,
+    "collection": CollectionRecords,
+}
 METHODS = sorted(
     name
-    for contract in (MetadataStore, IdentityRecords, KeyRecords, LifecycleRecords, NeedRecords)
+    for contract in (MetadataStore, *PARTS.values())
     for name in vars(contract)
-    if not name.startswith("_") and name not in {"close", "identities", "keys", "lifecycle", "needs"}
+    if not name.startswith("_") and name not in {"close", "archive", *PARTS}
 )
 
-READ_BEFORE_THEY_WRITE = {"finish_copying"}
+READ_BEFORE_THEY_WRITE = {"finish_copying", "forget_snapshots"}
 """In a transaction of its own: these use both kinds of connection."""
 
 
