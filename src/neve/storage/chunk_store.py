@@ -23,7 +23,7 @@ from neve.domain.blocks import (
 from neve.domain.identities import DomainKey
 from neve.errors import ChunkDamaged, ChunkMissing, SegmentMissing, StoreError
 from neve.limits import KIB, MIB, Limits
-from neve.storage.chunk_codec import ChunkCodec, Encoded
+from neve.storage.chunk_codec import PLAIN_BYTES_MAX, SEALED_OVERHEAD_BYTES, ChunkCodec, Encoded
 from neve.storage.domains import OpenDomain
 from neve.stores.metadata.contract import MetadataStore
 from neve.stores.metadata.placement import ChunkRecord
@@ -133,7 +133,8 @@ class ChunkStore:
         if len(chunk_ids) < 2:
             yield from ((chunk_id, self.read(domain, chunk_id)) for chunk_id in chunk_ids)
             return
-        records = self._metadata.chunks(domain.key, chunk_ids)
+        found = self._metadata.chunks(domain.key, chunk_ids)
+        records = {chunk_id: record for chunk_id, record in found.items() if is_placeable(record)}
         for stretch in stretches(records.values()):
             yield from self._read_stretch(domain, stretch)
         for chunk_id in chunk_ids:
@@ -162,23 +163,50 @@ class ChunkStore:
         return record
 
     def _read_record(self, domain: OpenDomain, record: ChunkRecord) -> Content:
+        check_place(record)
         stored = self._segments.read(record.segment, record.offset, record.stored_bytes)
         return self.prove(domain, record, stored)
 
 
+def is_placeable(record: ChunkRecord) -> bool:
+    """Return whether any chunk can be where a row says that one is."""
+    return 0 <= record.offset < _OFFSET_END and 0 < record.stored_bytes <= _STORED_BYTES_MAX
+
+
+def check_place(record: ChunkRecord) -> None:
+    """Return if a chunk can be where its row says.
+
+    Raises:
+        ChunkDamaged: the row was altered. To read what it says might take any amount of memory.
+    """
+    if not is_placeable(record):
+        raise ChunkDamaged(
+            f"chunk {record.chunk_id.hex()} is on record with {record.stored_bytes} bytes at {record.offset}: "
+            "no chunk is like that"
+        )
+
+
+_STORED_BYTES_MAX = PLAIN_BYTES_MAX + SEALED_OVERHEAD_BYTES
+_OFFSET_END = 1 << 40
+"""Above what any file has that a segment can be in: 65,536 chunks of 16 MiB."""
 _STRETCH_BYTES_MAX = 4 * MIB
 _GAP_BYTES_MAX = 64 * KIB
 """Reading this much in vain costs less than asking once more."""
 
 
-def stretches(records: Iterable[ChunkRecord]) -> Iterator[Sequence[ChunkRecord]]:
-    """Yield the records in groups that lie close together, each group in one segment, ascending."""
+def stretches(
+    records: Iterable[ChunkRecord], *, bytes_max: int = _STRETCH_BYTES_MAX
+) -> Iterator[Sequence[ChunkRecord]]:
+    """Yield the records in groups that lie close together, each group in one segment, ascending.
+
+    A group spans `bytes_max` at most, unless it is a single longer chunk.
+    """
     stretch: list[ChunkRecord] = []
     for record in sorted(records, key=lambda each: (each.segment, each.offset)):
         if stretch and not (
             record.segment == stretch[-1].segment
             and record.offset - _end_of(stretch[-1]) <= _GAP_BYTES_MAX
-            and _end_of(record) - stretch[0].offset <= _STRETCH_BYTES_MAX
+            and _end_of(record) - stretch[0].offset <= bytes_max
         ):
             yield stretch
             stretch = []

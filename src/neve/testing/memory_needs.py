@@ -62,6 +62,7 @@ class MemoryNeedRecords:
             account_id=snapshot.account_id,
             lineage_id=snapshot.lineage_id,
             state=snapshot.state,
+            volume_gib=snapshot.volume_gib,
             domain_key=snapshot.domain_key,
             root=snapshot.root if is_whole else snapshot.base_root,
             block_count=snapshot.block_count if is_whole else snapshot.base_block_count,

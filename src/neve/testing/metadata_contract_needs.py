@@ -29,6 +29,7 @@ def need_of(snapshot: Snapshot) -> Need:
         account_id=snapshot.account_id,
         lineage_id=snapshot.lineage_id,
         state=snapshot.state,
+        volume_gib=snapshot.volume_gib,
         domain_key=snapshot.domain_key,
         root=snapshot.root if whole else snapshot.base_root,
         block_count=snapshot.block_count if whole else snapshot.base_block_count,

@@ -27,6 +27,7 @@ class Need:
     lineage_id: SnapshotId
     state: State
     """Pending, sealing, completed or recycled."""
+    volume_gib: int
     domain_key: DomainKey
     root: ChunkId | None
     """Its own once it is completed, else its base's."""

@@ -14,7 +14,7 @@ NEWEST_CHUNK = "SELECT coalesce(max(chunk_key), 0) FROM chunk"
 NEEDED = """
 SELECT snapshot.snapshot_key, snapshot_id, account_id, lineage_id,
        CASE WHEN recycled = 1 THEN 'recycled' ELSE state END,
-       domain_key, base_root, base_block_count, root, block_count, source_domain_key, source_root
+       volume_gib, domain_key, base_root, base_block_count, root, block_count, source_domain_key, source_root
 FROM snapshot LEFT JOIN snapshot_copy ON snapshot_copy.snapshot_key = snapshot.snapshot_key
 WHERE snapshot.snapshot_key > ? AND (state IN ('pending', 'sealing', 'completed') OR EXISTS (
     SELECT 1 FROM snapshot_undo WHERE snapshot_undo.snapshot_key = snapshot.snapshot_key

@@ -3,7 +3,7 @@
 LIVING = """
 SELECT snapshot.snapshot_key, snapshot_id, account_id, lineage_id,
        CASE WHEN recycled = 1 THEN 'recycled' ELSE state END,
-       domain_key, base_root, base_block_count, root, block_count, source_domain_key, source_root
+       volume_gib, domain_key, base_root, base_block_count, root, block_count, source_domain_key, source_root
 FROM snapshot LEFT JOIN snapshot_copy ON snapshot_copy.snapshot_key = snapshot.snapshot_key
 WHERE snapshot.snapshot_key > ? AND state IN ('pending', 'sealing', 'completed')
 ORDER BY snapshot.snapshot_key LIMIT ?

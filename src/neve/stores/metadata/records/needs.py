@@ -31,8 +31,8 @@ def held_nodes(
 def need_from(row: Row) -> Need:
     """Return the need that a row of `statements.LIVING` is."""
     (
-        key, snapshot_id, account_id, lineage_id, state, domain_key, base_root, base_block_count, root, block_count,
-        source_domain_key, source_root,
+        key, snapshot_id, account_id, lineage_id, state, volume_gib, domain_key, base_root, base_block_count, root,
+        block_count, source_domain_key, source_root,
     ) = row  # fmt: skip
     if root is None:
         root, block_count = base_root, base_block_count
@@ -42,6 +42,7 @@ def need_from(row: Row) -> Need:
         account_id=AccountId(account_id),
         lineage_id=SnapshotId(lineage_id),
         state=State(state),
+        volume_gib=volume_gib,
         domain_key=DomainKey(domain_key),
         root=None if root is None else ChunkId(root),
         block_count=block_count,
