@@ -23,6 +23,15 @@ from neve.testing.metadata_contract_chunks import (
     ReservationContract,
     SharingContract,
 )
+from neve.testing.metadata_contract_collection import (
+    ChunkEntriesContract,
+    CutContract,
+    DropChunksContract,
+    DropRowsContract,
+    EpochContract,
+    ForgetSnapshotsContract,
+    UsesContract,
+)
 from neve.testing.metadata_contract_copies import CopiesContract
 from neve.testing.metadata_contract_guests import GuestTagsContract, TagKeyContract
 from neve.testing.metadata_contract_identities import IdentitiesContract
@@ -40,8 +49,16 @@ from neve.testing.metadata_contract_lives import (
 )
 from neve.testing.metadata_contract_locks import LocksContract
 from neve.testing.metadata_contract_needs import HeldNodesContract, LivingContract
+from neve.testing.metadata_contract_segments import (
+    BadChunksContract,
+    CondemnContract,
+    RepointContract,
+    SegmentsContract,
+    VerifiedContract,
+)
 from neve.testing.metadata_contract_sharing import CheckStartContract, PermissionsContract
 from neve.testing.metadata_contract_snapshots import AccountsContract, ClientTokenContract, StartContract
+from neve.testing.metadata_contract_undoing import DeletionsContract, UndoingContract
 from neve.testing.metadata_scene import Scene
 
 
@@ -73,6 +90,20 @@ class MetadataStoreContract(
     CopiesContract,
     LivingContract,
     HeldNodesContract,
+    EpochContract,
+    CutContract,
+    DropRowsContract,
+    ChunkEntriesContract,
+    DropChunksContract,
+    UsesContract,
+    ForgetSnapshotsContract,
+    SegmentsContract,
+    CondemnContract,
+    RepointContract,
+    VerifiedContract,
+    BadChunksContract,
+    UndoingContract,
+    DeletionsContract,
     ArchiveChangesContract,
     ArchiveExportContract,
     ArchiveRestoreContract,
