@@ -10,6 +10,7 @@ from neve.domain.keyring import Keyring
 from neve.events import silent
 from neve.limits import TINY
 from neve.server.administration.service import Administered, Administration
+from neve.server.ledger import Ledger
 from neve.stores.keys.local import LocalKeyring
 from neve.testing.memory_marks import MemoryMarkStore
 from neve.testing.memory_metadata import MemoryMetadataStore
@@ -37,6 +38,7 @@ def open_office(*, keeps_keys: bool = True) -> Office:
     """Return the administration of a new store, whose KMS keys are its own or somebody else's."""
     metadata, clock, entropy = MemoryMetadataStore(), ManualClock(), SeededEntropy()
     metadata.create_account(Account(account_id=ACCOUNT, name="home", created_ms=clock.now_ms()))
+    segments = MemorySegmentStore()
     keyring = Keyring(bytes(32), entropy)
     keys = LocalKeyring(records=metadata.keys, keyring=keyring, clock=clock, entropy=entropy, region=REGION)
     store = Administered(
@@ -45,7 +47,7 @@ def open_office(*, keeps_keys: bool = True) -> Office:
         keys=keys if keeps_keys else None,
         open_reckoner=lambda: reckoner_on(
             metadata=metadata,
-            segments=MemorySegmentStore(),
+            segments=segments,
             open_marks=MemoryMarkStore,
             keyring=keyring,
             entropy=entropy,
@@ -55,12 +57,16 @@ def open_office(*, keeps_keys: bool = True) -> Office:
         clock=clock,
         entropy=entropy,
         region=REGION,
+        segments=segments,
+        ledger=Ledger(),
         deletion_undo_s=3_600,
     )
     return Office(metadata, keyring, clock, entropy, Administration(store))
 
 
-def administration_of(world: World, *, deletion_undo_s: int = 3_600) -> Administration:
+def administration_of(
+    world: World, *, deletion_undo_s: int = 3_600, ledger: Ledger | None = None
+) -> Administration:
     """Return the administration of a world, which keeps no KMS keys of its own."""
     store = Administered(
         metadata=world.metadata,
@@ -70,6 +76,8 @@ def administration_of(world: World, *, deletion_undo_s: int = 3_600) -> Administ
         clock=world.clock,
         entropy=world.entropy,
         region=REGION,
+        segments=world.segments,
+        ledger=ledger or Ledger(),
         deletion_undo_s=deletion_undo_s,
     )
     return Administration(store)

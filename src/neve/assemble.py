@@ -33,9 +33,9 @@ from neve.server.app import App, Bounds
 from neve.server.audit.log import AuditLog
 from neve.server.audit.operators import AuditedAdministrator
 from neve.server.incoming import Deadlines
+from neve.server.ledger import Ledger
 from neve.server.listener import Listener
 from neve.settings import FILE_NAME, Settings
-from neve.storage.usage import Reckoner
 from neve.stores import directory
 from neve.stores.archive.local import LocalArchiveStore
 from neve.stores.directory import StoreDirectory
@@ -127,17 +127,27 @@ def open_administration(
         keys = own_keyring(settings, metadata.keys, keyring, clock, entropy)
         if keys is not None:
             closing.callback(keys.close)
+        segments = LocalSegmentStore(store.segments_path)
+        closing.callback(segments.close)
         administration = Administration(
             Administered(
                 metadata=metadata,
                 keyring=keyring,
                 keys=keys,
-                open_reckoner=_reckoner_opener(
-                    store, metadata=metadata, keyring=keyring, entropy=entropy, limits=limits, closing=closing
+                open_reckoner=lambda: reckoner_on(
+                    metadata=metadata,
+                    segments=segments,
+                    open_marks=SqliteMarkStore,
+                    keyring=keyring,
+                    entropy=entropy,
+                    limits=limits,
+                    report=silent,
                 ),
                 clock=clock,
                 entropy=entropy,
                 region=settings.region,
+                segments=segments,
+                ledger=Ledger(),
                 deletion_undo_s=settings.deletion_undo_s,
             )
         )
@@ -150,33 +160,6 @@ def open_administration(
             return open_audit_log(store, settings, keyring=keyring, clock=clock, report=silent)
 
         yield closing.enter_context(audited(administration, open_log, clock))
-
-
-def _reckoner_opener(
-    store: StoreDirectory,
-    *,
-    metadata: MetadataStore,
-    keyring: Keyring,
-    entropy: Entropy,
-    limits: Limits,
-    closing: ExitStack,
-) -> Callable[[], Reckoner]:
-    """Return what opens the segments of a store, for the few commands that read block maps."""
-
-    def open_reckoner() -> Reckoner:
-        segments = LocalSegmentStore(store.segments_path)
-        closing.callback(segments.close)
-        return reckoner_on(
-            metadata=metadata,
-            segments=segments,
-            open_marks=SqliteMarkStore,
-            keyring=keyring,
-            entropy=entropy,
-            limits=limits,
-            report=silent,
-        )
-
-    return open_reckoner
 
 
 def _open_unless_served(

@@ -27,6 +27,7 @@ from neve.server.background import Background, Rhythm, SealingQueue, works
 from neve.server.copy_queue import CopyQueue
 from neve.server.credentials import Credentials
 from neve.server.key_upkeep import key_works
+from neve.server.ledger import Ledger
 from neve.server.pipeline import Pipeline, Rules
 from neve.server.ripening import Ripening
 from neve.settings import Settings
@@ -145,6 +146,8 @@ def build_service(on: Foundation) -> Service:
                 clock=on.clock,
                 entropy=on.entropy,
                 region=on.settings.region,
+                segments=on.segments,
+                ledger=Ledger(),
                 deletion_undo_s=on.settings.deletion_undo_s,
             )
         ),

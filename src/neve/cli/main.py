@@ -69,6 +69,12 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
             "neve.cli.undeleting:undelete",
             "Bring deleted snapshots back, while that is possible.",
         ),
+        (
+            _SERVER,
+            "status",
+            "neve.cli.status:status",
+            "Show what is proven, bad, waits to go, and under way.",
+        ),
         (_SERVER, "usage", "neve.cli.usage:usage", "Show what snapshots cost."),
         (_SERVER, "audit", "neve.cli.audit:app", "Verify and show the log of who did what."),
         (

@@ -5,32 +5,12 @@
 Rows come while a task runs, its outcome when it is done. One that failed answers ShowTask with its failure.
 """
 
-from datetime import datetime
-
-from neve.server.administration.messages import Request, View
+from neve.server.administration.messages import Request
+from neve.server.administration.messages_upkeep import StatusOutcome, TaskSummary
 from neve.server.administration.messages_usage import FreedView, UsageOutcome, UsageRow
 
 AnyRow = UsageRow
-AnyOutcome = UsageOutcome | FreedView
-
-
-class TaskSummary(View, frozen=True, kw_only=True):
-    """How far a task is."""
-
-    task_id: str
-    kind: str
-    """A `TaskKind`."""
-    running: bool
-    by_itself: bool
-    """The server began it, nobody asked for it."""
-    begun: datetime
-    elapsed_s: float
-    phase: str
-    done: int
-    total: int
-    """Of this phase; 0 if nobody knows."""
-    unit: str
-    """A `storage.progress.Unit`."""
+AnyOutcome = UsageOutcome | FreedView | StatusOutcome
 
 
 class TaskView(TaskSummary, frozen=True, kw_only=True):
@@ -75,3 +55,7 @@ class ReckonFreed(Request[TaskView], frozen=True, kw_only=True):
     """What would deleting these snapshots free?"""
 
     snapshot_ids: list[str]
+
+
+class CountStore(Request[TaskView], frozen=True, kw_only=True):
+    """How is the store?"""

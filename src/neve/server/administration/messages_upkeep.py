@@ -5,7 +5,7 @@ Requests that begin long work stand in `messages_tasks`.
 
 from datetime import datetime
 
-from neve.server.administration.messages import Request, View
+from neve.server.administration.messages import Outcome, Request, View
 
 
 class DeletionView(View, frozen=True, kw_only=True):
@@ -48,3 +48,54 @@ class UndeleteSnapshot(Request[UndeletedView], frozen=True, kw_only=True):
     """Bring a deleted snapshot back as it was: completed, with its tags and permissions."""
 
     snapshot_id: str
+
+
+# --- how a store is
+
+
+class TaskSummary(View, frozen=True, kw_only=True):
+    """How far a task is."""
+
+    task_id: str
+    kind: str
+    """A `TaskKind`."""
+    running: bool
+    by_itself: bool
+    """The server began it, nobody asked for it."""
+    begun: datetime
+    elapsed_s: float
+    phase: str
+    done: int
+    total: int
+    """Of this phase; 0 if nobody knows."""
+    unit: str
+    """A `storage.progress.Unit`."""
+
+
+class StatusOutcome(Outcome, frozen=True, kw_only=True, tag="status"):
+    """How a store is, in numbers that an operator may want to watch."""
+
+    segments: int
+    segment_bytes: int
+    """Of live segments."""
+    oldest_proof: datetime | None
+    """When the bytes that were proven longest ago were, or were written if they never were; None without any."""
+    newest_proof: datetime | None
+    condemned_segments: int
+    condemned_bytes: int
+    """What nothing needs any more, and goes when `condemned_keep_s` is over."""
+    bad_chunks: int
+    bad_bytes: int
+    """What cannot be read, or could not when it was tried: data loss until it is repaired."""
+    deletions: int
+    """How many can be undone."""
+    archive_waiting: int
+    """Changes that the archive does not have yet; as many as are counted, if there are very many."""
+    last_collection: datetime | None
+    """Since the process started; None if there was none."""
+    last_collection_failed: bool
+    last_collection_said: str
+    unexplained_objects: int
+    """That the last collection found."""
+    tasks: list[TaskSummary]
+    """What is under way."""

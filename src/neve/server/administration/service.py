@@ -30,14 +30,17 @@ from neve.server.administration.keys import KeyDesk
 from neve.server.administration.messages import AdministrationRefused, Answer, RefusedBecause, Request
 from neve.server.administration.policies import PolicyDesk
 from neve.server.administration.simulation import Simulator
+from neve.server.administration.standing import StandingDesk
 from neve.server.administration.task_desk import TaskDesk
 from neve.server.administration.tasks import Tasks
 from neve.server.administration.undoing import UndoingDesk
 from neve.server.administration.usage import UsageDesk
 from neve.server.administration.users import UserDesk
+from neve.server.ledger import Ledger
 from neve.storage.usage import Reckoner
 from neve.stores.keys.contract_managed import ManagedKeys
 from neve.stores.metadata.contract import MetadataStore
+from neve.stores.segments.contract import SegmentStore
 
 _WHY: Mapping[type[RecordRefused], RefusedBecause] = {
     AccessKeyNotFound: RefusedBecause.NOT_FOUND,
@@ -70,6 +73,8 @@ class Administered:
     clock: Clock
     entropy: Entropy
     region: str
+    segments: SegmentStore
+    ledger: Ledger
     deletion_undo_s: int
     """How long a deletion can be undone."""
 
@@ -111,6 +116,7 @@ def _handlers(store: Administered, tasks: Tasks) -> Mapping[type[Request[Any]], 
     simulator = Simulator(metadata, accounts, store.keys, clock, store.region)
     keys = KeyDesk(metadata, accounts, store.keys, clock)
     at_work = TaskDesk(tasks)
+    standing = StandingDesk(metadata, store.segments, tasks, store.ledger, clock)
     undoing = UndoingDesk(metadata, accounts, clock, deletion_undo_s=store.deletion_undo_s)
     usage = UsageDesk(
         metadata, accounts, store.open_reckoner, tasks, clock, deletion_undo_s=store.deletion_undo_s
@@ -149,6 +155,7 @@ def _handlers(store: Administered, tasks: Tasks) -> Mapping[type[Request[Any]], 
         messages_tasks.ReckonFreed: usage.reckon_freed,
         messages_tasks.ShowTask: at_work.show,
         messages_tasks.StopTask: at_work.stop,
+        messages_tasks.CountStore: standing.count,
         messages_upkeep.ListDeletions: undoing.listed,
         messages_upkeep.UndeleteSnapshot: undoing.undelete,
     }

@@ -1,13 +1,19 @@
 """What operators ask of tasks that were begun: how far they are, what they found, and that they end."""
 
+from collections.abc import Sequence
 from typing import Final
 
-from neve.server.administration.messages_tasks import ShowTask, StopTask, TaskSummary, TaskView
+import msgspec
+
+from neve.limits import MIB
+from neve.server.administration.messages_tasks import AnyRow, ShowTask, StopTask, TaskView
+from neve.server.administration.messages_upkeep import TaskSummary
 from neve.server.administration.tasks import Task, Tasks
 from neve.server.administration.texts import moment
 
 _ROWS_MAX: Final = 5_000
-"""In one answer: a MiB or so."""
+_ROW_BYTES_MAX: Final = 4 * MIB
+"""In one answer, and one row more."""
 
 
 class TaskDesk:
@@ -31,11 +37,23 @@ def view_of(task: Task, first_row: int = 0) -> TaskView:
     return TaskView(
         **{name: getattr(summary, name) for name in summary.__struct_fields__ if name != "running"},
         running=running,
-        rows=task.rows[first_row : min(rows_kept, first_row + _ROWS_MAX)],
+        rows=_some(task.rows[first_row : min(rows_kept, first_row + _ROWS_MAX)]),
         rows_kept=rows_kept,
         rows_found=rows_found,
         outcome=None if running else task.outcome,
     )
+
+
+def _some(rows: Sequence[AnyRow]) -> list[AnyRow]:
+    """Return as many of the first rows as one answer holds, at least one."""
+    taken: list[AnyRow] = []
+    size_bytes = 0
+    for row in rows:
+        if size_bytes > _ROW_BYTES_MAX:
+            break
+        taken.append(row)
+        size_bytes += len(msgspec.json.encode(row))
+    return taken
 
 
 def summary_of(task: Task) -> TaskSummary:
