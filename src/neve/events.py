@@ -220,6 +220,19 @@ class ChunkFoundDamaged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationFound(Event):
+    """Verification found something that is not as it should be, and is not a chunk."""
+
+    level = logging.ERROR
+    name = "verification found"
+
+    kind: str
+    subject: str
+    """A segment, a chunk, a snapshot, an object of the archive."""
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KmsKeyDeleted(Event):
     """A key's waiting time was over: it is destroyed, and what it wrapped never opens again."""
 

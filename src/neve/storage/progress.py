@@ -12,6 +12,7 @@ class Unit(StrEnum):
     SNAPSHOTS = "snapshots"
     CHUNKS = "chunks"
     SEGMENTS = "segments"
+    OBJECTS = "objects"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from neve.domain.sessions import SESSION_KEY_BYTES, SessionMint
 from neve.domain.snapshots import State, observed
 from neve.domain.tokens import TOKEN_KEY_BYTES, TokenMint
 from neve.errors import StoreError
+from neve.events import Event
 from neve.limits import TINY, Limits
 from neve.messages import ebs
 from neve.operations.context import Caller, Context, Quotas
@@ -36,6 +37,8 @@ from neve.storage.copying import Copier
 from neve.storage.data_keys import DataKeys
 from neve.storage.domains import Domains
 from neve.storage.sealing import Sealer
+from neve.storage.verification.report import VerificationReport
+from neve.storage.verification.verifier import Verifier
 from neve.stores.archive.contract import ArchiveStore
 from neve.stores.keys.contract import KeyProvider
 from neve.stores.keys.contract_managed import ManagedKeys
@@ -44,6 +47,7 @@ from neve.stores.metadata.placement import ChunkRecord
 from neve.stores.segments.contract import SegmentStore
 from neve.testing.memory_archive import MemoryArchiveStore
 from neve.testing.memory_keys import MemoryKeys
+from neve.testing.memory_marks import MemoryMarkStore
 from neve.testing.time_and_chance import ManualClock, SeededEntropy
 
 MASTER_KEY = bytes(range(32))
@@ -87,6 +91,8 @@ class World:
         self.archive = MemoryArchiveStore() if archive is None else archive
         self._key_ages_s = data_key_age_s, key_state_age_s
         self.damage: list[tuple[ChunkRecord, StoreError]] = []
+        self.found: list[Event] = []
+        """What verification told."""
         self.seal_wishes = 0
         self._open()
 
@@ -144,6 +150,21 @@ class World:
             clock=self.clock,
             limits=self.limits,
             processors=processors,
+        )
+        self.verifier = Verifier(
+            metadata=self.metadata,
+            segments=self.segments,
+            chunks=chunks,
+            domains=domains,
+            archive=self.archive,
+            keyring=keyring,
+            open_marks=MemoryMarkStore,
+            clock=self.clock,
+            entropy=self.entropy,
+            limits=self.limits,
+            processors=processors,
+            report=self.found.append,
+            scrub_period_s=7 * 24 * 3600,
         )
         self.context = Context(
             region=REGION,
@@ -244,6 +265,11 @@ class World:
         while waiting := self.metadata.sealing(limit=16):
             for snapshot in waiting:
                 self.sealer.seal(snapshot)
+
+    def verify(self, *, data: bool = True) -> VerificationReport:
+        """Bring the archive up to date, then look at everything and, unless that is not wanted, read it."""
+        self.archiver.flush()
+        return self.verifier.verify(data=data)
 
     def copy_all(self) -> None:
         """Take every copy to its end: completed, or in error."""
