@@ -83,12 +83,16 @@ class MemoryCollectionRecords:
             self._give_needs(needs)
             for keys in _slices(sorted(self._chunks.unsettled)):
                 unsettled(keys)
-            newest = max(self._chunks.keys.values(), default=ChunkKey(0))
-            return Cut(newest_chunk=newest, chunk_rows=len(self._chunks.records))
+            return self._moment()
 
-    def needed(self, take: Callable[[Sequence[Need]], None]) -> None:
+    def needed(self, take: Callable[[Sequence[Need]], None]) -> Cut:
         with self._alone():
             self._give_needs(take)
+            return self._moment()
+
+    def _moment(self) -> Cut:
+        newest = max(self._chunks.keys.values(), default=ChunkKey(0))
+        return Cut(newest_chunk=newest, chunk_rows=len(self._chunks.records))
 
     def _give_needs(self, take: Callable[[Sequence[Need]], None]) -> None:
         undone = {key for key in self._snapshots if key in self._sharing.undos}

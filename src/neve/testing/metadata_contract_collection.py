@@ -137,7 +137,7 @@ class CutContract:
         alive = living_in(scene.store)
         for snapshot in (deleted, never_completed):
             scene.delete(snapshot)
-        _, needs, _ = cut_of(scene, epoch)
+        cut, needs, _ = cut_of(scene, epoch)
         assert [need.key for need in needs] == [each.key for each in (source, copy, in_bin, deleted, child)]
         (undone,) = [need for need in needs if need.state is State.DELETED]
         assert (undone.key, undone.root, undone.block_count) == (deleted.key, chunk_id(901), 7)
@@ -146,7 +146,7 @@ class CutContract:
             need for need in alive if need.key not in {deleted.key, never_completed.key}
         ]
         shown: list[Need] = []
-        scene.store.collection.needed(shown.extend)
+        assert scene.store.collection.needed(shown.extend) == cut
         assert shown == needs
 
     def test_living_does_not_count_what_can_be_undone(self, scene: Scene) -> None:

@@ -167,8 +167,8 @@ class CollectionRecords(Protocol):
         """
         ...
 
-    def needed(self, take: Callable[[Sequence[Need]], None]) -> None:
-        """Give `take` what `cut` gives to its `needs`, for whoever takes nothing away."""
+    def needed(self, take: Callable[[Sequence[Need]], None]) -> Cut:
+        """Give `take` what `cut` gives to its `needs`, and return what it returns, for whoever takes nothing away."""
         ...
 
     # --- letting rows go

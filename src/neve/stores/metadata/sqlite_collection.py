@@ -51,9 +51,9 @@ class SqliteCollectionRecords:
         with self._database.reading() as session:
             return collection.cut(session, epoch, needs=needs, unsettled=unsettled)
 
-    def needed(self, take: Callable[[Sequence[Need]], None]) -> None:
+    def needed(self, take: Callable[[Sequence[Need]], None]) -> Cut:
         with self._database.reading() as session:
-            collection.needed(session, take)
+            return collection.needed(session, take)
 
     # --- letting rows go
 

@@ -62,21 +62,22 @@ def cut(
     unsettled: Callable[[Sequence[SnapshotKey]], None],
 ) -> Cut:
     demand(session, epoch)
-    ((newest,),) = session.rows(statements.NEWEST_CHUNK)
-    ((chunk_rows, _),) = session.rows(common.COUNT_CHUNKS)
-    needed(session, needs)
+    found = needed(session, needs)
     after = BEFORE_THE_FIRST
     while rows := session.rows(statements.UNSETTLED, (after, _SLICE)):
         unsettled([SnapshotKey(key) for (key,) in rows])
         after = rows[-1][0]
-    return Cut(newest_chunk=ChunkKey(newest), chunk_rows=chunk_rows)
+    return found
 
 
-def needed(session: Session, take: Callable[[Sequence[Need]], None]) -> None:
+def needed(session: Session, take: Callable[[Sequence[Need]], None]) -> Cut:
+    ((newest,),) = session.rows(statements.NEWEST_CHUNK)
+    ((chunk_rows, _),) = session.rows(common.COUNT_CHUNKS)
     after = BEFORE_THE_FIRST
     while rows := session.rows(statements.NEEDED, (after, _SLICE)):
         take([living.need_from(row) for row in rows])
         after = rows[-1][0]
+    return Cut(newest_chunk=ChunkKey(newest), chunk_rows=chunk_rows)
 
 
 # --- letting rows go
