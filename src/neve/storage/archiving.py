@@ -136,6 +136,7 @@ class Archiver:
         finally:
             with self._condition:
                 self._busy.discard(name)
+        self._completed.pop(record.name, None)
                 self._condition.notify_all()
 
 

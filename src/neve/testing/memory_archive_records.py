@@ -79,7 +79,7 @@ class MemoryArchiveRecords:
         self, *, limit: int, kinds: Collection[ArchiveKind] = ARCHIVE_ORDER
     ) -> Sequence[ArchiveChange]:
         with self._alone():
-            self._note_changes()
+            self._note_changes(kinds)
             return [change for change in self._changes if change.name.kind in kinds][:limit]
 
     def settle(self, settled: Sequence[ArchiveChange]) -> None:
@@ -91,18 +91,18 @@ class MemoryArchiveRecords:
                     if change.name != done.name or change.number > done.number
                 ]
 
-    def _note_changes(self) -> None:
-        there = {ArchiveName(kind, name) for kind in ARCHIVE_ORDER for name in self._names(kind)}
+    def _note_changes(self, kinds: Collection[ArchiveKind]) -> None:
         sealing = {each.snapshot_id for each in self._snapshots.values() if each.state is State.SEALING}
-        order = {kind: number for number, kind in enumerate(ARCHIVE_ORDER)}
-        for name in sorted(there | self._noted.keys(), key=lambda each: (order[each.kind], each.name)):
-            if name.kind is ArchiveKind.SNAPSHOT and name.name in sealing:
-                continue
-            record = self._export(name)
-            if record != self._noted.get(name):
-                self._newest_number += 1
-                self._changes.append(ArchiveChange(number=self._newest_number, name=name))
-                self._noted[name] = record
+        for kind in (each for each in ARCHIVE_ORDER if each in kinds):
+            names = {*self._names(kind), *(name.name for name in self._noted if name.kind is kind)}
+            if kind is ArchiveKind.SNAPSHOT:
+                names -= sealing
+            for name in (ArchiveName(kind, each) for each in sorted(names)):
+                record = self._export(name)
+                if record != self._noted.get(name):
+                    self._newest_number += 1
+                    self._changes.append(ArchiveChange(number=self._newest_number, name=name))
+                    self._noted[name] = record
 
     # --- records as they stand
 
