@@ -13,27 +13,26 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
 
+from neve.assemble_administration import OpenStore, administration_of
 from neve.assemble_audit import audited, open_audit_log, recording
-from neve.assemble_keys import open_key_provider, own_keyring
-from neve.assemble_service import Foundation, Service, build_service, limits_of, reckoner_on
+from neve.assemble_keys import open_key_provider
+from neve.assemble_service import Foundation, Service, build_service, limits_of
 from neve.clock import Clock, Entropy, SystemClock, SystemEntropy
 from neve.domain.audit import Recording
 from neve.domain.identities import Account, account_id_from
 from neve.domain.keyring import Keyring, Purpose
-from neve.errors import StoreInUse, StoreUnusable
-from neve.events import Report, silent
+from neve.errors import StoreFull, StoreInUse, StoreUnavailable, StoreUnusable
+from neve.events import Report, StoreOnlyReads, silent
 from neve.limits import STANDARD, Limits
 from neve.secret_sources import parse_secret_source
 from neve.server.access_keys import AccessKeys, NewAccessKey
 from neve.server.administration.client import RunningServer
 from neve.server.administration.listener import AdministrationListener
 from neve.server.administration.messages import Administrator
-from neve.server.administration.service import Administered, Administration
 from neve.server.app import App, Bounds
 from neve.server.audit.log import AuditLog
 from neve.server.audit.operators import AuditedAdministrator
 from neve.server.incoming import Deadlines
-from neve.server.ledger import Ledger
 from neve.server.listener import Listener
 from neve.settings import FILE_NAME, Settings
 from neve.stores import directory
@@ -124,34 +123,19 @@ def open_administration(
         closing.callback(metadata.close)
         keyring = Keyring(store.master_key, entropy)
         _check_parts(store, metadata, keyring)
-        keys = own_keyring(settings, metadata.keys, keyring, clock, entropy)
-        if keys is not None:
-            closing.callback(keys.close)
-        segments = LocalSegmentStore(store.segments_path)
-        closing.callback(segments.close)
-        administration = Administration(
-            Administered(
-                metadata=metadata,
-                keyring=keyring,
-                keys=keys,
-                open_reckoner=lambda: reckoner_on(
+        administration = closing.enter_context(
+            administration_of(
+                OpenStore(
+                    directory=store,
                     metadata=metadata,
-                    segments=segments,
-                    open_marks=SqliteMarkStore,
                     keyring=keyring,
-                    entropy=entropy,
+                    settings=settings,
                     limits=limits,
-                    report=silent,
-                ),
-                clock=clock,
-                entropy=entropy,
-                region=settings.region,
-                segments=segments,
-                ledger=Ledger(),
-                deletion_undo_s=settings.deletion_undo_s,
+                    clock=clock,
+                    entropy=entropy,
+                )
             )
         )
-        closing.callback(administration.close)
         if Recording(settings.audit_log) is Recording.OFF:
             yield administration
             return
@@ -208,8 +192,7 @@ def open_service(
         closing.callback(segments.close)
         archive = LocalArchiveStore(store.archive_path)
         closing.callback(archive.close)
-        # One process owns the store: whoever held these names is gone.
-        metadata.cancel_reservations()
+        _cancel_reservations(metadata, report)
         keys = open_key_provider(
             settings,
             store=path,
@@ -272,6 +255,17 @@ def serve(path: Path, settings: Settings, *, report: Report, on_ready: Callable[
             report=report,
         )
         listener.run(settings.listen_host, settings.listen_port, on_ready=on_ready)
+
+
+def _cancel_reservations(metadata: MetadataStore, report: Report) -> None:
+    """Take back the names of segments that somebody who is gone may have been writing: one process owns the store.
+
+    Where nothing can be written now they stay reserved until the next start, which costs their room and nothing else.
+    """
+    try:
+        metadata.cancel_reservations()
+    except (StoreFull, StoreUnavailable) as error:
+        report(StoreOnlyReads(error=str(error)))
 
 
 def _on_behalf(service: Service, operator_uid: int) -> Administrator:

@@ -113,6 +113,16 @@ class ServerReady(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreOnlyReads(Event):
+    """At the start nothing could be written into the store: what it has is served, and changes are answered 503."""
+
+    level = logging.WARNING
+    name = "store only reads"
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerStopping(Event):
     """The server takes no new requests and finishes those in flight."""
 

@@ -3,7 +3,7 @@
     DIR/format.json     says that this is a store, and of which version
     DIR/lock            locked for as long as a process has the store open; holds its pid
     DIR/master.key      everything sealed is sealed under it; may be kept elsewhere (stores/master_key)
-    DIR/metadata.db     made and understood by stores/metadata
+    DIR/metadata.db     made and understood by stores/metadata, as are the files whose names begin so
     DIR/segments/       made and understood by stores/segments
     DIR/archive/        made and understood by stores/archive; there once something was archived
     DIR/neve.toml       settings, if any
@@ -14,6 +14,7 @@ It knows where the last six are and nothing about them: whoever assembles the st
 `create` holds the directory. format.json gets its name last, so that a directory is a store or is none.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -364,11 +365,14 @@ def _read_small(file: Path) -> bytes:
 
 def _lock(path: Path) -> int:
     """Take the lock of the directory and write our pid into it; return its descriptor, which holds it."""
-    descriptor = os.open(path / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    descriptor = _open_lock(path / _LOCK_FILE)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        # Over the old one and then cut, so that no room is needed. Whom it names is for people: it may be missing.
+        pid = f"{os.getpid()}\n".encode("ascii")
+        with suppress(OSError):
+            os.pwrite(descriptor, pid, 0)
+            os.ftruncate(descriptor, len(pid))
     except BlockingIOError:
         holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
         os.close(descriptor)
@@ -380,3 +384,13 @@ def _lock(path: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _open_lock(file: Path) -> int:
+    """Open the lock's file; only for reading where nothing can be written, which locks it as well."""
+    try:
+        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    except OSError as error:
+        if error.errno not in {errno.EROFS, errno.EACCES}:
+            raise
+        return os.open(file, os.O_RDONLY | os.O_CLOEXEC)

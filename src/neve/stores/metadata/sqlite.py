@@ -103,7 +103,7 @@ class SqliteMetadataStore:
     def open(
         cls, path: Path, *, limits: Limits, vfs: str | None = None, files: FileOperations = SYSTEM_FILES
     ) -> Self:
-        """Open a store and bring its tables up to date.
+        """Open a store and bring its tables up to date; where nothing can be written, they must be that already.
 
         Raises:
             StoreUnusable: nothing is there, it is damaged, newer than this program, or made with other sizes.
@@ -111,11 +111,16 @@ class SqliteMetadataStore:
         """
         database = SqliteDatabase(path, vfs=vfs, files=files)
         try:
-            with database.writing() as session:
+            with database.reading() if database.is_read_only else database.writing() as session:
                 if migrations.steps_taken(session, SQLITE) == 0:
                     raise StoreUnusable(
                         f"the metadata at {path} is empty: if the store was ever used, bring its database back from "
                         "a copy; if its creation was cut short, create it anew"
+                    )
+                if database.is_read_only and migrations.plan(session, SQLITE):
+                    raise StoreUnusable(
+                        f"the metadata at {path} is of an older program and cannot be brought up to date where nothing can "
+                        "be written: start that program, or mount the file system for writing"
                     )
                 migrations.migrate(session, SQLITE)
                 _check_sizes(reading.facts(session), limits)

@@ -6,8 +6,12 @@
 Durability is WAL with synchronous=FULL: the log is synced at every commit, so a commit that returned outlives a
 power cut (NORMAL would lose it). The directory is synced once the files are there. Only the writer checkpoints:
 two connections doing so at once is how SQLite up to 3.51.2 could corrupt a database, which is also why an older
-library is refused. What is removed is overwritten (secure_delete): a destroyed key shall not lie in a free page.
+library is refused. A log that somebody left is written over itself before anything is added to it: after a sync
+that failed the kernel shows bytes that are on no medium, and would never bring them there. What is removed is overwritten (secure_delete): a destroyed key shall not lie in a free page.
 Memory-mapped reads stay off: an I/O error would be a signal instead of an exception.
+
+A full disk and one that takes no writes (`sqlite_access`) do not keep anybody from reading. A log that was taken away
+(`log_witness`) keeps everybody out.
 
 It knows no table. Everything apsw raises ends here, in `translated`.
 """
@@ -22,7 +26,9 @@ import apsw
 
 from neve.errors import InvariantError, NeveError, StoreFull, StoreUnavailable, StoreUnusable
 from neve.stores.file_operations import FileOperations, SystemFileOperations
+from neve.stores.metadata.log_witness import LogWitness
 from neve.stores.metadata.session import Row, Session, Value
+from neve.stores.metadata.sqlite_access import Access, connect, lacks_shared_memory, takes_no_writes
 
 OLDEST_LIBRARY: Final = (3, 51, 3)
 """The first release without the WAL-reset corruption bug."""
@@ -44,6 +50,7 @@ _CHECKPOINT_FRAMES: Final = 2_000
 _RESTART_FRAMES: Final = 16 * _CHECKPOINT_FRAMES
 """From here on a checkpoint waits for readers, briefly, so that the log can begin anew: 128 MiB."""
 _RESTART_TIMEOUT_MS: Final = 100
+_LOG_PIECE_BYTES: Final = 1 << 20
 _LOG_BYTES_KEPT: Final = 64 * 1024 * 1024
 """A log that had to grow beyond this is cut back when it begins anew."""
 
@@ -110,7 +117,7 @@ class SqliteDatabase:
         tests put faults into both.
 
         Raises:
-            StoreUnusable: it is missing, damaged, somebody else's, or this SQLite is too old.
+            StoreUnusable: it is missing, damaged, somebody else's, its log was taken away, or this SQLite is too old.
             StoreUnavailable: it could not be read or written this time.
         """
         check_library(apsw.sqlite_lib_version())
@@ -120,6 +127,7 @@ class SqliteDatabase:
         self._closed = False
         self._log_frames = 0
         self._log_frames_seen = 0
+        self._log_grew = False
         self._sheds_log = False
         self._readers_max = readers_max
         self._reader_slots = threading.Semaphore(readers_max)
@@ -128,8 +136,16 @@ class SqliteDatabase:
             raise StoreUnusable(
                 f"there is no metadata at {path}: if there was a store here, bring its database back from a copy"
             )
-        self._writer: apsw.Connection | None = self._open_writer()
+        self._witness = LogWitness(path)
+        self._witness.check()
+        self._access = Access.READ_ONLY if vfs is None and takes_no_writes(path) else Access.SHARED
+        self._writer = self._open_first()
         sync_directory(path.parent, files)
+
+    @property
+    def is_read_only(self) -> bool:
+        """True if nothing could be written where the database lies when it was opened: nothing will be."""
+        return self._access is Access.READ_ONLY
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
@@ -151,7 +167,10 @@ class SqliteDatabase:
                 if isinstance(error, apsw.Error):
                     raise translated(error) from error
                 raise
-            self._checkpoint(writer)
+            if self._log_grew:
+                self._log_grew = False
+                self._witness.note()
+                self._checkpoint(writer)
 
     @contextmanager
     def reading(self, *, one_statement: bool = False) -> Iterator[Session]:
@@ -201,13 +220,18 @@ class SqliteDatabase:
                 self._reader_slots.acquire()
             while self._idle_readers:
                 _end(self._idle_readers.pop())
-            self._discard_writer()
+            self._discard_writer(keep_log=self.is_read_only or not self._witness.clear())
             self._reader_slots.release(self._readers_max)
 
     # --- the writer
 
     def _usable_writer(self) -> apsw.Connection:
         self._check_open()
+        if self.is_read_only:
+            raise StoreUnavailable(
+                f"{self._path} was on a file system that takes no writes when it was opened: mount it for writing, or give "
+                "leave to write, and start again"
+            )
         if self._writer is None:
             self._writer = self._open_writer()
         return self._writer
@@ -228,11 +252,14 @@ class SqliteDatabase:
         except apsw.Error:
             doubtful = True
         if doubtful:
-            self._discard_writer()
+            self._discard_writer(keep_log=True)
 
-    def _discard_writer(self) -> None:
+    def _discard_writer(self, *, keep_log: bool) -> None:
+        """Close the writer; unless the log is to be kept, it is folded into the database and removed."""
         writer, self._writer = self._writer, None
         if writer is not None:
+            with suppress(apsw.Error):
+                writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(keep_log))
             _end(writer)
 
     def _checkpoint(self, writer: apsw.Connection, *, now: bool = False) -> None:
@@ -246,23 +273,55 @@ class SqliteDatabase:
         if self._log_frames - self._log_frames_seen < _CHECKPOINT_FRAMES and not now:
             return
         self._log_frames_seen = self._log_frames
-        with suppress(apsw.Error):
-            if self._log_frames < _RESTART_FRAMES and not self._sheds_log:
-                writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-                return
-            restart, truncate = apsw.SQLITE_CHECKPOINT_RESTART, apsw.SQLITE_CHECKPOINT_TRUNCATE
-            writer.set_busy_timeout(_RESTART_TIMEOUT_MS)
-            try:
-                writer.wal_checkpoint(mode=truncate if self._sheds_log else restart)
-                self._sheds_log = False
-            finally:
-                writer.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        try:
+            self._checkpoint_some(writer)
+        except apsw.Error:
+            self._witness.note(database_changed=True)
+
+    def _checkpoint_some(self, writer: apsw.Connection) -> None:
+        if self._log_frames < _RESTART_FRAMES and not self._sheds_log:
+            writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._witness.note(database_changed=True)
+            return
+        restart, truncate = apsw.SQLITE_CHECKPOINT_RESTART, apsw.SQLITE_CHECKPOINT_TRUNCATE
+        writer.set_busy_timeout(_RESTART_TIMEOUT_MS)
+        try:
+            writer.wal_checkpoint(mode=truncate if self._sheds_log else restart)
+        finally:
+            writer.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        if self._sheds_log:
+            self._sheds_log = False
+            self._witness.clear()  # there is nothing in the log to be missed
+        else:
+            self._witness.note(database_changed=True)
 
     def _note_log(self, _connection: apsw.Connection, _name: str, frames: int) -> int:
         self._log_frames = frames
+        self._log_grew = True
         return apsw.SQLITE_OK
 
     # --- connections
+
+    def _open_first(self) -> apsw.Connection | None:
+        """Return the writer; None, having looked whether the database is ours, where there can be none."""
+        if self.is_read_only:
+            reader = self._open_reader()
+            try:
+                self._check_ownership(reader)
+            except BaseException as error:
+                _end(reader)
+                if isinstance(error, apsw.Error):
+                    raise translated(error) from error
+                raise
+            self._idle_readers.append(reader)
+            return None
+        try:
+            return self._open_writer()
+        except (StoreUnavailable, StoreFull) as refusal:
+            if self._vfs is not None or not lacks_shared_memory(refusal.__cause__):
+                raise
+        self._access = Access.ALONE
+        return self._open_writer()
 
     def _open_writer(self) -> apsw.Connection:
         connection = self._connect()
@@ -313,7 +372,7 @@ class SqliteDatabase:
 
     def _connect(self) -> apsw.Connection:
         try:
-            connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=self._vfs)
+            connection = connect(self._path, self._access, self._vfs)
             connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
             for pragma in ("mmap_size = 0", "cell_size_check = ON", "trusted_schema = OFF"):
                 connection.execute(f"PRAGMA {pragma}").fetchall()
