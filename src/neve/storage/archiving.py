@@ -90,6 +90,20 @@ class Archiver:
             self._completed[name] = digest
             return True
 
+    def renew(self, name: ArchiveName) -> bool:
+        """Write an object as its record stands now, whatever the archive has of that name.
+
+        False, and nothing written, if there is no such record.
+
+        Raises:
+            StoreError: the archive may have it or not.
+        """
+        with self._alone_with(name):
+            record = self._metadata.archive.export(name)
+            if record is not None:
+                self._write(record)
+            return record is not None
+
     def _flush(self, kinds: Sequence[ArchiveKind], check: Check) -> int:
         written = 0
         while changes := self._metadata.archive.changes(limit=_SLICE_CHANGES, kinds=kinds):
@@ -122,6 +136,7 @@ class Archiver:
                 self._write(record)
 
     def _write(self, record: ArchivedRecord) -> bytes:
+        self._completed.pop(record.name, None)
         plain = archive_format.plain_text(record)
         self._store.write(object_name(record.name), archive_format.seal(record.name, plain, self._keyring))
         return _digest(plain)
@@ -136,7 +151,6 @@ class Archiver:
         finally:
             with self._condition:
                 self._busy.discard(name)
-        self._completed.pop(record.name, None)
                 self._condition.notify_all()
 
 

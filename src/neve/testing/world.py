@@ -36,6 +36,7 @@ from neve.storage.committer import Committer
 from neve.storage.copying import Copier
 from neve.storage.data_keys import DataKeys
 from neve.storage.domains import Domains
+from neve.storage.repairing import Repairer
 from neve.storage.sealing import Sealer
 from neve.storage.verification.report import VerificationReport
 from neve.storage.verification.verifier import Verifier
@@ -165,6 +166,19 @@ class World:
             processors=processors,
             report=self.found.append,
             scrub_period_s=7 * 24 * 3600,
+        )
+        self.repairer = Repairer(
+            verifier=self.verifier,
+            metadata=self.metadata,
+            segments=self.segments,
+            chunks=chunks,
+            domains=domains,
+            archiver=self.archiver,
+            codec=codec,
+            open_marks=MemoryMarkStore,
+            clock=self.clock,
+            entropy=self.entropy,
+            limits=self.limits,
         )
         self.context = Context(
             region=REGION,

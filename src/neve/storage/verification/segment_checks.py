@@ -180,7 +180,9 @@ class SegmentChecks:
             for row in rows:
                 if not row.bad:
                     self._metadata.mark_bad(row.record.domain_key, row.record.chunk_id)
-            what = f"{error}; {len(rows)} chunks that are needed were in it"
+            what = f"{error}; {len(rows)} chunk rows point into it"
+            if not rows:
+                what = f"{error}; nothing needs it, and collection will forget it"
             self._find(FindingKind.SEGMENT_MISSING, use.name, what)
         else:
             self._find(
