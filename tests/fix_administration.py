@@ -5,13 +5,25 @@ from dataclasses import dataclass
 import pytest
 
 from neve.assemble_service import reckoner_on
+from neve.assemble_upkeep import UpkeepParts, verifier_on
+from neve.clock import Clock, Entropy
 from neve.domain.identities import Account, AccountId
 from neve.domain.keyring import Keyring
 from neve.events import silent
 from neve.limits import TINY
+from neve.processors import Processors
 from neve.server.administration.service import Administered, Administration
+from neve.server.administration.tasks import Tasks
 from neve.server.ledger import Ledger
+from neve.settings import Settings
+from neve.storage.archiving import Archiver
+from neve.storage.data_keys import DataKeys
+from neve.storage.domains import Domains
+from neve.stores.archive.contract import ArchiveStore
 from neve.stores.keys.local import LocalKeyring
+from neve.stores.metadata.contract import MetadataStore
+from neve.stores.segments.contract import SegmentStore
+from neve.testing.memory_archive import MemoryArchiveStore
 from neve.testing.memory_marks import MemoryMarkStore
 from neve.testing.memory_metadata import MemoryMetadataStore
 from neve.testing.memory_segments import MemorySegmentStore
@@ -41,6 +53,15 @@ def open_office(*, keeps_keys: bool = True) -> Office:
     segments = MemorySegmentStore()
     keyring = Keyring(bytes(32), entropy)
     keys = LocalKeyring(records=metadata.keys, keyring=keyring, clock=clock, entropy=entropy, region=REGION)
+    parts = _parts(
+        metadata=metadata,
+        segments=segments,
+        archive=MemoryArchiveStore(),
+        keyring=keyring,
+        data_keys=None,
+        clock=clock,
+        entropy=entropy,
+    )
     store = Administered(
         metadata=metadata,
         keyring=keyring,
@@ -54,29 +75,71 @@ def open_office(*, keeps_keys: bool = True) -> Office:
             limits=TINY,
             report=silent,
         ),
+        open_verifier=lambda report: verifier_on(parts, report),
         clock=clock,
         entropy=entropy,
+        report=silent,
         region=REGION,
         segments=segments,
+        tasks=Tasks(clock, entropy),
         ledger=Ledger(),
         deletion_undo_s=3_600,
     )
     return Office(metadata, keyring, clock, entropy, Administration(store))
 
 
+def _parts(
+    *,
+    metadata: MetadataStore,
+    segments: SegmentStore,
+    archive: ArchiveStore,
+    keyring: Keyring,
+    data_keys: DataKeys | None,
+    clock: Clock,
+    entropy: Entropy,
+) -> UpkeepParts:
+    return UpkeepParts(
+        metadata=metadata,
+        segments=segments,
+        archive=archive,
+        archiver=Archiver(metadata=metadata, store=archive, keyring=keyring),
+        domains=Domains(metadata, keyring, entropy, data_keys),
+        keyring=keyring,
+        open_marks=MemoryMarkStore,
+        settings=Settings(),
+        limits=TINY,
+        processors=Processors(1),
+        clock=clock,
+        entropy=entropy,
+    )
+
+
 def administration_of(
     world: World, *, deletion_undo_s: int = 3_600, ledger: Ledger | None = None
 ) -> Administration:
     """Return the administration of a world, which keeps no KMS keys of its own."""
-    store = Administered(
+    keyring = Keyring(MASTER_KEY, world.entropy)
+    parts = _parts(
         metadata=world.metadata,
-        keyring=Keyring(MASTER_KEY, world.entropy),
-        keys=None,
-        open_reckoner=lambda: reckoner(world),
+        segments=world.segments,
+        archive=world.archive,
+        keyring=keyring,
+        data_keys=world.data_keys,
         clock=world.clock,
         entropy=world.entropy,
+    )
+    store = Administered(
+        metadata=world.metadata,
+        keyring=keyring,
+        keys=None,
+        open_reckoner=lambda: reckoner(world),
+        open_verifier=lambda report: verifier_on(parts, report),
+        clock=world.clock,
+        entropy=world.entropy,
+        report=world.found.append,
         region=REGION,
         segments=world.segments,
+        tasks=Tasks(world.clock, world.entropy),
         ledger=ledger or Ledger(),
         deletion_undo_s=deletion_undo_s,
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from threading import Lock
 
 from neve.assemble_keys import Keys
+from neve.assemble_upkeep import UpkeepParts, verifier_on
 from neve.clock import Clock, Entropy
 from neve.domain.audit import Recording
 from neve.domain.keyring import Keyring, Purpose
@@ -20,6 +21,7 @@ from neve.limits import Limits
 from neve.operations.context import Context, Quotas
 from neve.processors import Processors
 from neve.server.administration.service import Administered, Administration
+from neve.server.administration.tasks import Tasks
 from neve.server.archive_upkeep import ArchiveUpkeep
 from neve.server.audit.calls import CallAudit
 from neve.server.audit.log import AuditLog
@@ -121,6 +123,7 @@ def build_service(on: Foundation) -> Service:
     """Return a service whose committer runs; its background work does not yet."""
     processors = Processors(on.settings.computing_threads_max or len(os.sched_getaffinity(0)) + 1)
     storage = _storage(on, processors)
+    upkeep = _upkeep(on, storage, processors)
     background = _background(on, storage)
     context = _context(on, storage, background)
     return Service(
@@ -129,29 +132,53 @@ def build_service(on: Foundation) -> Service:
         background=background,
         segments=on.segments,
         processors=processors,
-        administration=Administration(
-            Administered(
-                metadata=on.metadata,
-                keyring=on.keyring,
-                keys=on.keys.managed,
-                open_reckoner=lambda: reckoner_on(
-                    metadata=on.metadata,
-                    segments=on.segments,
-                    open_marks=on.open_marks,
-                    keyring=on.keyring,
-                    entropy=on.entropy,
-                    limits=on.limits,
-                    report=on.report,
-                ),
-                clock=on.clock,
-                entropy=on.entropy,
-                region=on.settings.region,
-                segments=on.segments,
-                ledger=Ledger(),
-                deletion_undo_s=on.settings.deletion_undo_s,
-            )
-        ),
+        administration=_administration(on, upkeep),
         audit=on.audit,
+    )
+
+
+def _administration(on: Foundation, upkeep: UpkeepParts) -> Administration:
+    return Administration(
+        Administered(
+            metadata=on.metadata,
+            keyring=on.keyring,
+            keys=on.keys.managed,
+            open_reckoner=lambda: reckoner_on(
+                metadata=on.metadata,
+                segments=on.segments,
+                open_marks=on.open_marks,
+                keyring=on.keyring,
+                entropy=on.entropy,
+                limits=on.limits,
+                report=on.report,
+            ),
+            open_verifier=lambda report: verifier_on(upkeep, report),
+            clock=on.clock,
+            entropy=on.entropy,
+            report=on.report,
+            region=on.settings.region,
+            segments=on.segments,
+            tasks=Tasks(on.clock, on.entropy),
+            ledger=Ledger(),
+            deletion_undo_s=on.settings.deletion_undo_s,
+        )
+    )
+
+
+def _upkeep(on: Foundation, storage: _Storage, processors: Processors) -> UpkeepParts:
+    return UpkeepParts(
+        metadata=on.metadata,
+        segments=on.segments,
+        archive=on.archive,
+        archiver=storage.archiver,
+        domains=storage.domains,
+        keyring=on.keyring,
+        open_marks=on.open_marks,
+        settings=on.settings,
+        limits=on.limits,
+        processors=processors,
+        clock=on.clock,
+        entropy=on.entropy,
     )
 
 

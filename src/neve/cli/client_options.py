@@ -120,7 +120,7 @@ def connected(
         meter=meter,
         tell=reporter.tell,
     )
-    with _interruptible():
+    with interruptible():
         try:
             yield client, reporter
         finally:
@@ -146,7 +146,7 @@ def cache_folder(environment: Mapping[str, str]) -> Path:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end a command as cleanly as Ctrl-C does, with what became of things begun."""
     # A signal that is ignored stays so: that is what nohup is for.
     numbers = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is signal.SIG_DFL]

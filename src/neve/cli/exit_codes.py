@@ -19,6 +19,8 @@ class ExitCode(IntEnum):
     """The service did not answer, or is too busy; the same command may work later."""
     TIMED_OUT = 6
     """What was waited for had not happened when the time for it was over."""
+    FOUND = 7
+    """The command did what it was asked, and found something damaged or lost; the result says what."""
     INTERRUPTED = 130
     """Interrupted by the user: 128 + SIGINT, as shells have it."""
 

@@ -75,6 +75,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
             "neve.cli.status:status",
             "Show what is proven, bad, waits to go, and under way.",
         ),
+        (_SERVER, "verify", "neve.cli.verifying:verify", "Look whether everything is there and right."),
         (_SERVER, "usage", "neve.cli.usage:usage", "Show what snapshots cost."),
         (_SERVER, "audit", "neve.cli.audit:app", "Verify and show the log of who did what."),
         (
@@ -139,7 +140,7 @@ def neve(
     """Self-hosted block snapshots that speak the Amazon EBS direct APIs.
 
     Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 refused by the service, 4 store unusable,
-    5 service unreachable or busy, 6 waited too long, 130 interrupted.
+    5 service unreachable or busy, 6 waited too long, 7 something damaged or lost was found, 130 interrupted.
     """
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from neve.cli.client_options import _interruptible, cache_folder, tag_of
+from neve.cli.client_options import interruptible, cache_folder, tag_of
 from neve.cli.exit_codes import CommandFailed, ExitCode
 from neve.cli.main import main
 from neve.cli.snapshots import _filters, _one_line, _with_commas
@@ -77,7 +77,7 @@ def number(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
 
 def test_a_signal_ends_a_command_with_what_became_of_things_begun(number: signal.Signals) -> None:
     def interrupted() -> None:
-        with _interruptible():
+        with interruptible():
             try:
                 os.kill(os.getpid(), number)
             except KeyboardInterrupt as interruption:
@@ -92,7 +92,7 @@ def test_a_signal_ends_a_command_with_what_became_of_things_begun(number: signal
 
 def test_a_signal_that_is_ignored_stays_ignored(number: signal.Signals) -> None:
     signal.signal(number, signal.SIG_IGN)
-    with _interruptible():
+    with interruptible():
         os.kill(os.getpid(), number)
     assert signal.getsignal(number) is signal.SIG_IGN
 

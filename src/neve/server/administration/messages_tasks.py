@@ -6,11 +6,18 @@ Rows come while a task runs, its outcome when it is done. One that failed answer
 """
 
 from neve.server.administration.messages import Request
-from neve.server.administration.messages_upkeep import StatusOutcome, TaskSummary
+from neve.server.administration.messages_upkeep import (
+    FindingRow,
+    StatusOutcome,
+    TaskSummary,
+    TouchedRow,
+    UnprovenRow,
+    VerificationOutcome,
+)
 from neve.server.administration.messages_usage import FreedView, UsageOutcome, UsageRow
 
-AnyRow = UsageRow
-AnyOutcome = UsageOutcome | FreedView | StatusOutcome
+AnyRow = UsageRow | FindingRow | TouchedRow | UnprovenRow
+AnyOutcome = UsageOutcome | FreedView | StatusOutcome | VerificationOutcome
 
 
 class TaskView(TaskSummary, frozen=True, kw_only=True):
@@ -59,3 +66,14 @@ class ReckonFreed(Request[TaskView], frozen=True, kw_only=True):
 
 class CountStore(Request[TaskView], frozen=True, kw_only=True):
     """How is the store?"""
+
+
+class VerifyStore(Request[TaskView], frozen=True, kw_only=True):
+    """Is everything there and right, and what is touched if it is not?"""
+
+    data: bool = False
+    """Read every byte, and not only what says where bytes are."""
+    sample: str = ""
+    """Of data, only a share of the segments that chance chooses: `5%`."""
+    budget: str = ""
+    """Of data, as much as this time allows, what was read longest ago first: `2h`."""

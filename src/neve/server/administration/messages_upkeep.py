@@ -5,7 +5,7 @@ Requests that begin long work stand in `messages_tasks`.
 
 from datetime import datetime
 
-from neve.server.administration.messages import Outcome, Request, View
+from neve.server.administration.messages import Outcome, Request, Row, View
 
 
 class DeletionView(View, frozen=True, kw_only=True):
@@ -48,6 +48,65 @@ class UndeleteSnapshot(Request[UndeletedView], frozen=True, kw_only=True):
     """Bring a deleted snapshot back as it was: completed, with its tags and permissions."""
 
     snapshot_id: str
+
+
+# --- verification
+
+
+class FindingRow(Row, frozen=True, kw_only=True, tag="finding"):
+    """Something that is not as it should be."""
+
+    kind: str
+    """A `storage.verification.report.FindingKind`."""
+    subject: str
+    what: str
+
+
+class TouchedRow(Row, frozen=True, kw_only=True, tag="touched"):
+    """A snapshot some of whose blocks cannot be read."""
+
+    snapshot_id: str
+    account_id: str
+    state: str
+    """Deleted, if its deletion can be undone."""
+    ranges: list[tuple[int, int]]
+    """First and last block of each, ascending. Below a lost node all blocks count that may have been there."""
+    ranges_left_out: int
+    blocks_lost: int
+    nodes_lost: int
+    of_copied: bool
+    """It is a copy under way, and what cannot be read is what it copies."""
+
+
+class UnprovenRow(Row, frozen=True, kw_only=True, tag="unproven"):
+    """What is sealed under a key that cannot be used now: nothing is known of it."""
+
+    kms_key_arn: str
+    chunks: int
+    stored_bytes: int
+    why: str
+
+
+class VerificationOutcome(Outcome, frozen=True, kw_only=True, tag="verification"):
+    """How far a verification came; rows say what it found."""
+
+    started: datetime
+    ended: datetime
+    data: bool
+    finished: bool
+    """False if time was up before all was read: what is left comes first next time."""
+    segments: int
+    segments_read: int
+    bytes_read: int
+    chunks_proven: int
+    chunks_cleared: int
+    """Were marked bad, and are right."""
+    snapshots: int
+    archive_objects: int
+    findings: int
+    """All there were; rows have the first ten thousand."""
+    touched: int
+    """Snapshots, likewise."""
 
 
 # --- how a store is

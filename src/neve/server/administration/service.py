@@ -22,6 +22,7 @@ from neve.errors import (
     UserExists,
     UserNotFound,
 )
+from neve.events import Report
 from neve.server.access_keys import AccessKeys
 from neve.server.administration import messages, messages_keys, messages_tasks, messages_upkeep, protocol
 from neve.server.administration.access_keys import AccessKeyDesk
@@ -36,6 +37,7 @@ from neve.server.administration.tasks import Tasks
 from neve.server.administration.undoing import UndoingDesk
 from neve.server.administration.usage import UsageDesk
 from neve.server.administration.users import UserDesk
+from neve.server.administration.verifying import OpenVerifier, VerificationDesk
 from neve.server.ledger import Ledger
 from neve.storage.usage import Reckoner
 from neve.stores.keys.contract_managed import ManagedKeys
@@ -70,10 +72,14 @@ class Administered:
     """The KMS keys; None where somebody else's KMS keeps them."""
     open_reckoner: Callable[[], Reckoner]
     """Makes what reads block maps; for one reckoning, so that what it remembers goes with it."""
+    open_verifier: OpenVerifier
     clock: Clock
     entropy: Entropy
+    report: Report
     region: str
     segments: SegmentStore
+    tasks: Tasks
+    """Ended by whoever administers."""
     ledger: Ledger
     deletion_undo_s: int
     """How long a deletion can be undone."""
@@ -84,7 +90,7 @@ class Administration:
 
     def __init__(self, store: Administered) -> None:
         self._lock = Lock()
-        self._tasks = Tasks(store.clock, store.entropy)
+        self._tasks = store.tasks
         self._handlers = _handlers(store, self._tasks)
 
     def close(self) -> None:
@@ -116,6 +122,7 @@ def _handlers(store: Administered, tasks: Tasks) -> Mapping[type[Request[Any]], 
     simulator = Simulator(metadata, accounts, store.keys, clock, store.region)
     keys = KeyDesk(metadata, accounts, store.keys, clock)
     at_work = TaskDesk(tasks)
+    verification = VerificationDesk(store.open_verifier, tasks, store.report)
     standing = StandingDesk(metadata, store.segments, tasks, store.ledger, clock)
     undoing = UndoingDesk(metadata, accounts, clock, deletion_undo_s=store.deletion_undo_s)
     usage = UsageDesk(
@@ -156,6 +163,7 @@ def _handlers(store: Administered, tasks: Tasks) -> Mapping[type[Request[Any]], 
         messages_tasks.ShowTask: at_work.show,
         messages_tasks.StopTask: at_work.stop,
         messages_tasks.CountStore: standing.count,
+        messages_tasks.VerifyStore: verification.verify,
         messages_upkeep.ListDeletions: undoing.listed,
         messages_upkeep.UndeleteSnapshot: undoing.undelete,
     }

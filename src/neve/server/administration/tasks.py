@@ -98,6 +98,15 @@ class Task:
         if len(self.rows) < ROWS_MAX:
             self.rows.append(row)
 
+    def count_found(self) -> None:
+        """Count something of which a row comes in the end."""
+        self.rows_found += 1
+
+    def replace_rows(self, rows: list[AnyRow]) -> None:
+        """Keep these, which say all that was counted so far."""
+        self.rows = rows[:ROWS_MAX]
+        self.rows_found = len(rows)
+
 
 TaskWork = Callable[[Task], AnyOutcome]
 """Does the work of a task, tells the task how far it is, calls `check` often, and returns what came of it."""

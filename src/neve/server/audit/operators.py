@@ -12,7 +12,7 @@ from neve.server.administration.messages import AdministrationRefused, Administr
 from neve.server.audit.log import AuditLog
 from neve.server.audit.parameters import shown
 
-_LOOKS: Final = ("list-", "show-", "simulate-", "reckon-", "count-", "stop-task")
+_LOOKS: Final = ("list-", "show-", "simulate-", "reckon-", "count-", "verify-", "stop-task")
 _AGAIN: Final = "show-task"
 """Asked every two seconds for as long as some work takes, whose beginning is written down."""
 _LEFT_OUT: Final = frozenset({"context", "description", "document", "policy", "text"})
