@@ -73,9 +73,9 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
             _SERVER,
             "status",
             "neve.cli.status:status",
-            "Show what is proven, bad, waits to go, and under way.",
+            "Show how a store is.",
         ),
-        (_SERVER, "verify", "neve.cli.verifying:verify", "Look whether everything is there and right."),
+        (_SERVER, "verify", "neve.cli.verifying:verify", "Look whether everything that was stored is there and right."),
         (_SERVER, "usage", "neve.cli.usage:usage", "Show what snapshots cost."),
         (_SERVER, "audit", "neve.cli.audit:app", "Verify and show the log of who did what."),
         (
