@@ -243,6 +243,64 @@ class VerificationFound(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionEnded(Event):
+    """A collection took away what nothing needed, or ended because another one began."""
+
+    name = "collection ended"
+
+    overtaken: bool
+    """By another collection, which goes on in its place."""
+    undos_closed: int
+    snapshots_settled: int
+    chunks_dropped: int
+    bytes_dropped: int
+    segments_condemned: int
+    bytes_condemned: int
+    segments_rewritten: int
+    bytes_rewritten: int
+    segments_left: int
+    """That ought to be rewritten, and hold something that is bad or could not be proven."""
+    segments_deleted: int
+    bytes_deleted: int
+    out_of_room: bool
+    segments_missing: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionRefused(Event):
+    """A collection met what cannot be right, or would have taken too much: somebody must look before anything is freed."""
+
+    level = logging.ERROR
+    name = "collection stopped"
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentFoundMissing(Event):
+    """A published segment is not there: data loss until the same content is uploaded again."""
+
+    level = logging.ERROR
+    name = "segment missing"
+
+    segment: str
+    chunks: int
+    """Marked bad, as far as snapshots may need them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectsUnexplained(Event):
+    """There are objects beside the segments that no record explains. They are left alone."""
+
+    level = logging.WARNING
+    name = "objects unexplained"
+
+    count: int
+    segments: tuple[str, ...]
+    """The first ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KmsKeyDeleted(Event):
     """A key's waiting time was over: it is destroyed, and what it wrapped never opens again."""
 

@@ -32,6 +32,8 @@ from neve.processors import Processors
 from neve.storage.archiving import Archiver
 from neve.storage.chunk_codec import ChunkCodec
 from neve.storage.chunk_store import ChunkStore
+from neve.storage.collection.collector import Collector
+from neve.storage.collection.report import CollectionReport, CollectionRules
 from neve.storage.committer import Committer
 from neve.storage.copying import Copier
 from neve.storage.data_keys import DataKeys
@@ -93,7 +95,7 @@ class World:
         self._key_ages_s = data_key_age_s, key_state_age_s
         self.damage: list[tuple[ChunkRecord, StoreError]] = []
         self.found: list[Event] = []
-        """What verification told."""
+        """What verification and collections told."""
         self.seal_wishes = 0
         self._open()
 
@@ -126,13 +128,7 @@ class World:
             limits=self.limits,
             processors=processors,
         )
-        chunks = ChunkStore(
-            metadata=self.metadata,
-            segments=self.segments,
-            codec=codec,
-            limits=self.limits,
-            on_damage=lambda record, error: self.damage.append((record, error)),
-        )
+        chunks = self._chunk_store()
         self.archiver = Archiver(metadata=self.metadata, store=self.archive, keyring=keyring)
         self.sealer = Sealer(
             metadata=self.metadata,
@@ -195,6 +191,15 @@ class World:
             tokens=TokenMint(keyring.derive(Purpose.TOKENS, TOKEN_KEY_BYTES)),
             sessions=SessionMint(keyring.derive(Purpose.SESSION_TOKENS, SESSION_KEY_BYTES)),
             wake_background=self._wish_to_seal,
+        )
+
+    def _chunk_store(self) -> ChunkStore:
+        return ChunkStore(
+            metadata=self.metadata,
+            segments=self.segments,
+            codec=ChunkCodec(),
+            limits=self.limits,
+            on_damage=lambda record, error: self.damage.append((record, error)),
         )
 
     def _wish_to_seal(self) -> None:
@@ -295,6 +300,31 @@ class World:
     def delete(self, snapshot_id: str) -> None:
         """Delete a snapshot."""
         self.metadata.delete_snapshot(ACCOUNT, SnapshotId(snapshot_id), now_ms=self.clock.now_ms())
+
+    def collector(
+        self, *, undo_s: int = 0, keep_s: int = 0, share_max: float = 1.0, free_chunks: int = 0
+    ) -> Collector:
+        """Return what collects this world. By itself it keeps nothing for anybody who may want it back."""
+        return Collector(
+            metadata=self.metadata,
+            segments=self.segments,
+            chunks=self._chunk_store(),
+            domains=self.context.domains,
+            flush_archive=self.archiver.flush,
+            open_marks=MemoryMarkStore,
+            clock=self.clock,
+            past_ms=self.clock.now_ms,
+            entropy=self.entropy,
+            limits=self.limits,
+            rules=CollectionRules(
+                deletion_undo_s=undo_s, condemned_keep_s=keep_s, share_max=share_max, free_chunks=free_chunks
+            ),
+            report=self.found.append,
+        )
+
+    def collect(self, *, undo_s: int = 0, keep_s: int = 0) -> CollectionReport:
+        """Take away what nothing needs. What was deleted or condemned at this very moment stays until the next time."""
+        return self.collector(undo_s=undo_s, keep_s=keep_s).collect()
 
     def listed(self, snapshot_id: str, *, page_size: int | None = None) -> dict[int, str]:
         """Return the tokens of every block of a snapshot, by index, walking all pages."""

@@ -1,0 +1,1 @@
+"""Taking away what nothing needs, and nothing else (design, section 6)."""
