@@ -75,7 +75,18 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
             "neve.cli.status:status",
             "Show how a store is.",
         ),
-        (_SERVER, "verify", "neve.cli.verifying:verify", "Look whether everything that was stored is there and right."),
+        (
+            _SERVER,
+            "verify",
+            "neve.cli.verifying:verify",
+            "Look whether everything that was stored is there and right.",
+        ),
+        (
+            _SERVER,
+            "rebuild",
+            "neve.cli.rebuilding:rebuild",
+            "Make the database of a store again, from what lies beside it.",
+        ),
         (_SERVER, "usage", "neve.cli.usage:usage", "Show what snapshots cost."),
         (_SERVER, "audit", "neve.cli.audit:app", "Verify and show the log of who did what."),
         (
