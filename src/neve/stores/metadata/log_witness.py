@@ -55,6 +55,8 @@ class LogWitness:
         """Note that the log has what the database has not; at once if it stands noted."""
         if self._is_given_up or (self._stands and not database_changed):
             return
+        if not self._log_has_pages():
+            return
         state = self._state()
         if state and self._write(state):
             self._stands = True
@@ -76,6 +78,13 @@ class LogWitness:
         except OSError:
             return False
         return True
+
+    def _log_has_pages(self) -> bool:
+        """Return whether there is anything in the log: who folds in an empty one does not change the database."""
+        try:
+            return self._log.stat().st_size > 0
+        except OSError:
+            return False
 
     def _state(self) -> str:
         try:
