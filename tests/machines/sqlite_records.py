@@ -7,6 +7,7 @@ from neve.stores.metadata.contract import MetadataStore
 from neve.stores.metadata.sqlite import SqliteMetadataStore
 from neve.testing.memory_metadata import FACTS
 from neve.testing.metadata_machine_chunks import ChunksMachine
+from neve.testing.metadata_machine_collection import CollectionMachine
 from neve.testing.metadata_machine_lifecycle import LifecycleMachine
 
 
@@ -25,4 +26,8 @@ class SqliteMachine(ChunksMachine):
 
 
 class SqliteLifecycleMachine(LifecycleMachine):
+    records = SqliteRecords()
+
+
+class SqliteCollectionMachine(CollectionMachine):
     records = SqliteRecords()

@@ -2,9 +2,11 @@
 
 from hypothesis import settings
 
-from machines.sqlite_records import SqliteLifecycleMachine, SqliteMachine
+from machines.sqlite_records import SqliteCollectionMachine, SqliteLifecycleMachine, SqliteMachine
 
 TestSqliteRecords = SqliteMachine.TestCase
 TestSqliteRecords.settings = settings(max_examples=settings().max_examples // 3, stateful_step_count=40)
 TestSqliteLives = SqliteLifecycleMachine.TestCase
 TestSqliteLives.settings = settings(max_examples=settings().max_examples // 3, stateful_step_count=40)
+TestSqliteCollection = SqliteCollectionMachine.TestCase
+TestSqliteCollection.settings = settings(max_examples=settings().max_examples // 3, stateful_step_count=40)

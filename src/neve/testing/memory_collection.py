@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TypeVar
 
-from neve.domain.blocks import ChunkId
+from neve.domain.blocks import ZERO_CHUNK_ID, ChunkId
 from neve.domain.identities import AccountId, DomainKey, SnapshotId
 from neve.domain.snapshots import Snapshot, SnapshotKey, State
 from neve.errors import EpochLost, InvariantError, ReservationCancelled, SnapshotNotFound
@@ -329,7 +329,9 @@ class MemoryCollectionRecords:
 
     def uses(self, domain_key: DomainKey, chunk_id: ChunkId, *, limit: int) -> Sequence[ChunkUse]:
         with self._alone():
-            found = []
+            found: list[ChunkUse] = []
+            if chunk_id == ZERO_CHUNK_ID:
+                return found  # a block of zeros names no chunk
             for key in sorted(self._snapshots):
                 snapshot = self._snapshots[key]
                 is_shown = (

@@ -1,7 +1,7 @@
 """Programs of metadata calls, run on a store and on the one in memory, which must answer alike.
 
-Here is what every program does; `metadata_machine_chunks` and `metadata_machine_lifecycle` each add what the other has
-no use for, so that either searches densely.
+Here is what every program does; `metadata_machine_chunks`, `metadata_machine_lifecycle` and
+`metadata_machine_collection` each add what the others have no use for, so that each searches densely.
 
 Hypothesis writes the programs, over a universe small enough to collide: three domains of two accounts, three chunks,
 four indexes, two client tokens, deadlines a few minutes away. After every call everything that can be read is read
