@@ -68,6 +68,8 @@ class Limits:
     describe_text_chars_max: int = 1 * MIB
     """Text of descriptions and tags after which a page ends early: a thousand snapshots with fifty long tags have
     forty times as much, and answers that nobody reads stay in memory until their deadline."""
+    describe_named_text_chars_max: int = 4 * MIB
+    """The same of snapshots that a request names, which are answered whole or not at all: 4 KiB for each of a thousand."""
     lock_days_max: int = 36_500
     lock_cool_off_hours_max: int = 72
     """Contract 9.9."""

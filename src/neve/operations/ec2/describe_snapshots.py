@@ -14,6 +14,7 @@ from typing import Final
 from neve.domain.copies import MESSAGE_UNRESOLVED, copied_percent
 from neve.domain.filters import SNAPSHOT_FILTERS, Filters
 from neve.domain.snapshots import API_STATUS, NO_VOLUME, Origin, Snapshot, SnapshotKey, State, observed
+from neve.errors import Ec2Error
 from neve.messages.ebs import Tag
 from neve.messages.ec2 import DescribeSnapshotsRequest, DescribeSnapshotsResponse, SnapshotDescription
 from neve.operations.context import Caller, Context
@@ -35,7 +36,7 @@ def describe_snapshots(
 
     Raises:
         Ec2Error: InvalidSnapshot.NotFound if any id asked for is not there or not shared; InvalidSnapshotID.Malformed,
-            InvalidUserID.Malformed, InvalidParameterValue, InvalidParameterCombination,
+            InvalidUserID.Malformed, InvalidParameterValue (for too much named at once, too), InvalidParameterCombination,
             FilterLimitExceeded, InvalidPaginationToken for the request itself; DryRunOperation.
     """
     size = pages.page_size(request.max_results, ctx.limits)
@@ -58,7 +59,7 @@ def describe_snapshots(
     page, more = pages.cut_page(
         found,
         size,
-        chars=_text_chars,
+        chars=_shown_chars,
         chars_max=sys.maxsize if request.snapshot_ids else ctx.limits.describe_text_chars_max,
     )
     return DescribeSnapshotsResponse(
@@ -67,21 +68,41 @@ def describe_snapshots(
     )
 
 
-def _text_chars(found: tuple[SnapshotKey, SnapshotDescription]) -> int:
-    _, snapshot = found
-    return len(snapshot.description) + sum(len(tag.key) + len(tag.value) for tag in snapshot.tags)
+def _shown_chars(found: tuple[SnapshotKey, SnapshotDescription]) -> int:
+    _, shown = found
+    return _text_chars(shown.description, {tag.key: tag.value for tag in shown.tags})
+
+
+def _text_chars(description: str, tags: Mapping[str, str]) -> int:
+    return len(description) + sum(len(key) + len(value) for key, value in tags.items())
 
 
 def _named(
     ctx: Context, caller: Caller, request: DescribeSnapshotsRequest, selection: Selection
 ) -> list[Snapshot]:
-    """Return the snapshots whose ids the request gives, each once, oldest first. One missing fails all."""
+    """Return the snapshots whose ids the request gives, each once, oldest first. One missing fails all.
+
+    They are answered whole, since clients that name them do not look for more pages: so more text than is to be held in
+    memory is refused, as soon as it has been read.
+    """
     named = pages.named_ids(request.snapshot_ids, request.max_results, request.next_token, ctx.limits)
     now_ms = ctx.clock.now_ms()
     snapshot_ids = [refusals.checked_snapshot_id(text) for text in named]
     sight = Sight(ctx, caller.account_id)
-    records = [refusals.visible_snapshot(sight, snapshot_id) for snapshot_id in snapshot_ids]
-    wanted = [record.snapshot for record in records if selection.holds(record)]
+    wanted: list[Snapshot] = []
+    chars = 0
+    for snapshot_id in snapshot_ids:
+        record = refusals.visible_snapshot(sight, snapshot_id)
+        if not selection.holds(record):
+            continue
+        wanted.append(record.snapshot)
+        chars += _text_chars(record.snapshot.description or "", record.snapshot.tags)
+        if chars > ctx.limits.describe_named_text_chars_max:
+            raise Ec2Error(
+                "InvalidParameterValue",
+                f"The {len(snapshot_ids)} snapshots that this request names have more tags than one answer carries: "
+                "name fewer",
+            )
     return [observed(snapshot, now_ms) for snapshot in sorted(wanted, key=lambda snapshot: snapshot.key)]
 
 

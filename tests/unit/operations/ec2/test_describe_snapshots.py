@@ -614,3 +614,14 @@ def test_a_page_of_long_tags_ends_early_and_the_walk_still_shows_everything(
         token = answer.next_token
     assert [len(page) for page in shown] == [2, 2, 2, 1]
     assert [snapshot_id for page in shown for snapshot_id in page] == started
+
+
+def test_more_text_than_one_answer_carries_is_not_even_read(make_world: Callable[..., World]) -> None:
+    """Clients that name snapshots, waiters above all, look for no second page: half an answer would mislead them."""
+    world = make_world(limits=replace(TINY, describe_named_text_chars_max=100))
+    snapshot_ids = [start(world, tags=(Tag("k", "v" * 48),)) for _ in range(3)]
+    assert len(describe(world, DescribeSnapshotsRequest(snapshot_ids=tuple(snapshot_ids[:2])))) == 2
+    code, status, message = refusal(world, DescribeSnapshotsRequest(snapshot_ids=tuple(snapshot_ids)))
+    assert (code, status) == ("InvalidParameterValue", 400)
+    assert message.endswith("name fewer")
+    assert len(describe(world)) == 3
