@@ -11,7 +11,9 @@ from multiprocessing import get_context
 
 import pytest
 
-from crash.power_cut_scene import CALLS, Findings, survey
+from crash.power_cut_scene import survey
+from crash.store_examination import Findings
+from crash.store_programs import CALLS
 from fix_scoreboard import Figure
 
 pytestmark = pytest.mark.row(3)

@@ -19,7 +19,7 @@ import os
 import random
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from threading import RLock
 from typing import Any, Final, Self
@@ -42,15 +42,25 @@ class Names(Enum):
     """In the order they were made, and all of them with the next sync of anything: ext4, XFS, btrfs."""
 
 
-@dataclass(frozen=True, slots=True)
+class _Way(Enum):
+    """How far a change of a file is on its way to the medium."""
+
+    OPEN = "open"
+    THERE = "there"
+    GIVEN_UP = "given up"
+    """Its sync failed: the kernel shows it, and never tries again (what PostgreSQL's fsyncgate was about)."""
+
+
+@dataclass(slots=True)
 class _Change:
-    """A write or a truncation that was not synced: what to do, and what to undo."""
+    """A write or a truncation: what to do, and what to undo."""
 
     offset: int
     data: bytes = field(repr=False)
     before: bytes = field(repr=False)
     size_before: int
     truncates: bool = False
+    way: _Way = _Way.OPEN
 
     def apply(self, content: bytearray, arriving_bytes: int) -> None:
         if len(content) < self.offset:
@@ -74,7 +84,7 @@ class Node:
     content: bytearray = field(default_factory=bytearray, repr=False)
     """Of a file: as everybody sees it."""
     later: list[_Change] = field(default_factory=list, repr=False)
-    """What of it a power cut may take back, in order."""
+    """Its changes since the first that a power cut may take back, in order."""
     children: dict[str, int] = field(default_factory=dict, repr=False)
     """Of a directory: as everybody sees it."""
     durable: dict[str, int] = field(default_factory=dict, repr=False)
@@ -91,18 +101,28 @@ class Node:
             change.undo(content)
         share = chance.choice((0.0, 0.5, 1.0))
         for change in self.later:
-            if chance.random() < share:
+            if change.way is _Way.THERE:
+                change.apply(content, len(change.data))
+            elif change.way is _Way.OPEN and chance.random() < share:
                 size = len(change.data)
                 is_torn = chance.random() < TORN
                 change.apply(content, chance.randrange(0, size + 1, SECTOR_BYTES) if is_torn else size)
         return content
+
+    def settle(self, way: _Way) -> None:
+        """End the way of every change that is on it."""
+        for change in self.later:
+            if change.way is _Way.OPEN:
+                change.way = way
+        while self.later and self.later[0].way is _Way.THERE:
+            del self.later[0]
 
     def copied(self) -> "Node":
         return Node(
             number=self.number,
             mode=self.mode,
             content=bytearray(self.content),
-            later=list(self.later),
+            later=[replace(change) for change in self.later],
             children=dict(self.children),
             durable=dict(self.durable),
         )
@@ -273,9 +293,14 @@ class Disk:
         with self.lock:
             self._note(Disk.sync, number)
             if self._state.nodes[number].later:
-                self._own(number).later.clear()
+                self._own(number).settle(_Way.THERE)
             if self.names is Names.ORDERED:
                 self._settle_names(ROOT)
+
+    def give_up(self, number: int) -> None:
+        """Let a sync fail: what of a file was on its way stays to be seen, and never arrives."""
+        with self.lock:
+            self._own(number).settle(_Way.GIVEN_UP)
 
     def settle(self) -> None:
         """Bring everything onto the medium."""
@@ -298,10 +323,14 @@ class Disk:
         """Return another disk that is like this one. Other rules for names are for one with nothing under way."""
         with self.lock:
             assert names in {None, self.names} or not self._state.later_names
+            return type(self)(self.root, names or self.names, calls=calls, state=self.shared_state())
+
+    def shared_state(self) -> State:
+        """Return what another disk may begin with."""
+        with self.lock:
             mine = self._state
             mine.borrowed = set(mine.nodes)
-            state = State(dict(mine.nodes), mine.next_number, list(mine.later_names), set(mine.nodes))
-            return type(self)(self.root, names or self.names, calls=calls, state=state)
+            return State(dict(mine.nodes), mine.next_number, list(mine.later_names), set(mine.nodes))
 
     def cut(self, chance: random.Random) -> Self:
         """Return what a power cut now may leave: a disk on which everything is durable."""

@@ -12,7 +12,8 @@ cut left of it, and `DiskFiles` over what the cut left is the rest.
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -143,10 +144,10 @@ class RecordingSqlite(apsw.VFS):
         return _RecordedFile(self.disk, name, flags, path)
 
     def xDelete(self, filename: str, syncdir: bool) -> None:
-        with self.disk.lock:
-            super().xDelete(filename, syncdir)
+        with self.disk.lock, _told_to_sqlite():
             if filename in self.disk:
                 self.disk.remove(filename)
+            super().xDelete(filename, syncdir)
             if syncdir:
                 self.disk.sync_directory(str(Path(filename).parent))
 
@@ -155,29 +156,39 @@ class _RecordedFile(apsw.VFSFile):
     """One open file of a `RecordingSqlite`."""
 
     def __init__(self, disk: Disk, name: Any, flags: list[int], path: str) -> None:
-        with disk.lock:
-            super().__init__("", name, flags)
+        with disk.lock, _told_to_sqlite():
             self._disk = disk
             self._path = path
             self._syncs_directory = path.endswith(_JOURNALS)
             self._number = disk.number_at(path) if path in disk else disk.create(path)
+            super().__init__("", name, flags)
 
     def xWrite(self, data: bytes, offset: int) -> None:
-        with self._disk.lock:
-            super().xWrite(data, offset)
+        with self._disk.lock, _told_to_sqlite():
             self._disk.write(self._number, offset, bytes(data))
+            super().xWrite(data, offset)
 
     def xTruncate(self, newsize: int) -> None:
-        with self._disk.lock:
-            super().xTruncate(newsize)
+        with self._disk.lock, _told_to_sqlite():
             self._disk.truncate(self._number, newsize)
+            super().xTruncate(newsize)
 
     def xSync(self, flags: int) -> None:  # noqa: ARG002 - what apsw calls it with
-        with self._disk.lock:
+        with self._disk.lock, _told_to_sqlite():
             self._disk.sync(self._number)
             if self._syncs_directory:
                 self._disk.sync_directory(str(Path(self._path).parent))
                 self._syncs_directory = False
+
+
+@contextmanager
+def _told_to_sqlite() -> Iterator[None]:
+    """Turn a disk's failures into what SQLite calls them."""
+    try:
+        yield
+    except OSError as error:
+        kind = apsw.FullError if error.errno == errno.ENOSPC else apsw.IOError
+        raise kind(str(error)) from error
 
 
 def leave_database(disk: Disk, database: Path, place: Path) -> None:

@@ -6,10 +6,11 @@
 Durability is WAL with synchronous=FULL: the log is synced at every commit, so a commit that returned outlives a
 power cut (NORMAL would lose it). The directory is synced once the files are there. Only the writer checkpoints:
 two connections doing so at once is how SQLite up to 3.51.2 could corrupt a database, which is also why an older
-library is refused. A log that somebody left is written over itself before anything is added to it: after a sync
-that failed the kernel shows bytes that are on no medium, and would never bring them there. What is removed is overwritten (secure_delete): a destroyed key shall not lie in a free page.
+library is refused. What is removed is overwritten (secure_delete): a destroyed key shall not lie in a free page.
 Memory-mapped reads stay off: an I/O error would be a signal instead of an exception.
 
+A log that somebody left is written over itself before anything is added to it. They may have died of a sync that failed:
+then its end is read from memory, lies on no medium, and what comes behind it would be lost with it.
 A full disk and one that takes no writes (`sqlite_access`) do not keep anybody from reading. A log that was taken away
 (`log_witness`) keeps everybody out.
 
@@ -26,7 +27,7 @@ import apsw
 
 from neve.errors import InvariantError, NeveError, StoreFull, StoreUnavailable, StoreUnusable
 from neve.stores.file_operations import FileOperations, SystemFileOperations
-from neve.stores.metadata.log_witness import LogWitness
+from neve.stores.metadata.log_witness import LOG_SUFFIX, LogWitness
 from neve.stores.metadata.session import Row, Session, Value
 from neve.stores.metadata.sqlite_access import Access, connect, lacks_shared_memory, takes_no_writes
 
@@ -50,7 +51,8 @@ _CHECKPOINT_FRAMES: Final = 2_000
 _RESTART_FRAMES: Final = 16 * _CHECKPOINT_FRAMES
 """From here on a checkpoint waits for readers, briefly, so that the log can begin anew: 128 MiB."""
 _RESTART_TIMEOUT_MS: Final = 100
-_LOG_PIECE_BYTES: Final = 1 << 20
+_LOG_PIECE_BYTES: Final = 64 * 1024
+"""SQLite's own file system takes less than 128 KiB at a time."""
 _LOG_BYTES_KEPT: Final = 64 * 1024 * 1024
 """A log that had to grow beyond this is cut back when it begins anew."""
 
@@ -128,6 +130,7 @@ class SqliteDatabase:
         self._log_frames = 0
         self._log_frames_seen = 0
         self._log_grew = False
+        self._log_is_sound = False
         self._sheds_log = False
         self._readers_max = readers_max
         self._reader_slots = threading.Semaphore(readers_max)
@@ -234,6 +237,9 @@ class SqliteDatabase:
             )
         if self._writer is None:
             self._writer = self._open_writer()
+        if not self._log_is_sound:
+            self._renew_log(self._writer)
+            self._log_is_sound = True
         return self._writer
 
     def _take_back(self, writer: apsw.Connection, error: BaseException) -> None:
@@ -299,6 +305,32 @@ class SqliteDatabase:
         self._log_frames = frames
         self._log_grew = True
         return apsw.SQLITE_OK
+
+    def _renew_log(self, writer: apsw.Connection) -> None:
+        """Write the log over itself, byte for byte, and sync it: what is seen of it is on the medium from here on.
+
+        Repeating it after a failure is no second try of a sync that failed: the bytes are written once more as well.
+        """
+        try:
+            writer.execute("BEGIN IMMEDIATE")  # keeps every other writer out
+            try:
+                self._write_log_again()
+            finally:
+                writer.execute("ROLLBACK")
+        except apsw.Error as error:
+            raise translated(error) from error
+
+    def _write_log_again(self) -> None:
+        flags = [apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_WAL, 0]
+        log = apsw.VFSFile(self._vfs or "unix", f"{self._path}{LOG_SUFFIX}", flags)
+        try:
+            size = log.xFileSize()
+            for offset in range(0, size, _LOG_PIECE_BYTES):
+                log.xWrite(log.xRead(min(_LOG_PIECE_BYTES, size - offset), offset), offset)
+            if size > 0:
+                log.xSync(apsw.SQLITE_SYNC_NORMAL)
+        finally:
+            log.xClose()
 
     # --- connections
 
