@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from neve.assemble_administration import replica_opener
 from neve.assemble_service import reckoner_on
-from neve.assemble_upkeep import UpkeepParts, verifier_on
+from neve.assemble_upkeep import UpkeepParts, collector_on, repairer_on, verifier_on
 from neve.clock import Clock, Entropy
 from neve.domain.identities import Account, AccountId
 from neve.domain.keyring import Keyring
@@ -14,6 +15,7 @@ from neve.limits import TINY
 from neve.processors import Processors
 from neve.server.administration.service import Administered, Administration
 from neve.server.administration.tasks import Tasks
+from neve.server.collecting import Collections
 from neve.server.ledger import Ledger
 from neve.settings import Settings
 from neve.storage.archiving import Archiver
@@ -62,6 +64,7 @@ def open_office(*, keeps_keys: bool = True) -> Office:
         clock=clock,
         entropy=entropy,
     )
+    tasks, ledger = Tasks(clock, entropy), Ledger()
     store = Administered(
         metadata=metadata,
         keyring=keyring,
@@ -76,13 +79,17 @@ def open_office(*, keeps_keys: bool = True) -> Office:
             report=silent,
         ),
         open_verifier=lambda report: verifier_on(parts, report),
+        open_repairer=lambda report: repairer_on(parts, report),
+        open_replica=replica_opener(metadata),
         clock=clock,
         entropy=entropy,
         report=silent,
         region=REGION,
         segments=segments,
-        tasks=Tasks(clock, entropy),
-        ledger=Ledger(),
+        limits=TINY,
+        tasks=tasks,
+        collections=_collections(parts, tasks, ledger),
+        ledger=ledger,
         deletion_undo_s=3_600,
     )
     return Office(metadata, keyring, clock, entropy, Administration(store))
@@ -97,6 +104,7 @@ def _parts(
     data_keys: DataKeys | None,
     clock: Clock,
     entropy: Entropy,
+    deletion_undo_s: int = 0,
 ) -> UpkeepParts:
     return UpkeepParts(
         metadata=metadata,
@@ -106,11 +114,20 @@ def _parts(
         domains=Domains(metadata, keyring, entropy, data_keys),
         keyring=keyring,
         open_marks=MemoryMarkStore,
-        settings=Settings(),
+        settings=Settings(deletion_undo_s=deletion_undo_s, condemned_keep_s=0),
         limits=TINY,
         processors=Processors(1),
         clock=clock,
         entropy=entropy,
+    )
+
+
+def _collections(parts: UpkeepParts, tasks: Tasks, ledger: Ledger) -> Collections:
+    return Collections(
+        lambda haste: collector_on(parts, haste, past_ms=parts.clock.now_ms, report=silent),
+        tasks,
+        ledger,
+        parts.clock,
     )
 
 
@@ -127,20 +144,26 @@ def administration_of(
         data_keys=world.data_keys,
         clock=world.clock,
         entropy=world.entropy,
+        deletion_undo_s=deletion_undo_s,
     )
+    tasks, ledger = Tasks(world.clock, world.entropy), ledger or Ledger()
     store = Administered(
         metadata=world.metadata,
         keyring=keyring,
         keys=None,
         open_reckoner=lambda: reckoner(world),
         open_verifier=lambda report: verifier_on(parts, report),
+        open_repairer=lambda report: repairer_on(parts, report),
+        open_replica=replica_opener(world.metadata),
         clock=world.clock,
         entropy=world.entropy,
         report=world.found.append,
         region=REGION,
         segments=world.segments,
-        tasks=Tasks(world.clock, world.entropy),
-        ledger=ledger or Ledger(),
+        limits=world.limits,
+        tasks=tasks,
+        collections=_collections(parts, tasks, ledger),
+        ledger=ledger,
         deletion_undo_s=deletion_undo_s,
     )
     return Administration(store)

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
 
-from neve.assemble_administration import OpenStore, administration_of
+from neve.assemble_administration import OpenStore, administration_of, replica_opener
 from neve.assemble_audit import audited, open_audit_log, recording
 from neve.assemble_keys import open_key_provider
 from neve.assemble_service import Foundation, Service, build_service, limits_of
@@ -209,6 +209,7 @@ def open_service(
                 metadata=metadata,
                 segments=segments,
                 archive=archive,
+                open_replica=replica_opener(metadata),
                 open_marks=SqliteMarkStore,
                 keyring=keyring,
                 keys=keys,

@@ -7,23 +7,27 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 
 from neve.assemble_keys import open_key_provider, own_keyring
 from neve.assemble_service import reckoner_on
-from neve.assemble_upkeep import UpkeepParts, verifier_on
+from neve.assemble_upkeep import UpkeepParts, collector_on, repairer_on, verifier_on
 from neve.clock import Clock, Entropy
 from neve.domain.keyring import Keyring
 from neve.events import silent
 from neve.limits import Limits
 from neve.processors import Processors
+from neve.server.administration.repairing import OpenReplica
 from neve.server.administration.service import Administered, Administration
 from neve.server.administration.tasks import Tasks
+from neve.server.collecting import Collections
 from neve.server.ledger import Ledger
 from neve.settings import Settings
 from neve.storage.archiving import Archiver
 from neve.storage.data_keys import DataKeys
 from neve.storage.domains import Domains
+from neve.storage.repair_sources import RepairSource, SegmentTables
 from neve.stores.archive.local import LocalArchiveStore
 from neve.stores.directory import StoreDirectory
 from neve.stores.keys.contract import KeyProvider
@@ -57,6 +61,13 @@ def administration_of(store: OpenStore) -> Iterator[Administration]:
         upkeep = _once(lambda: _open_upkeep(store, segments, keys, closing_late))
         # What a task opens is closed when the task has ended.
         closing_late = closing.enter_context(ExitStack())
+        tasks, ledger = Tasks(store.clock, store.entropy), Ledger()
+        collections = Collections(
+            lambda haste: collector_on(upkeep(), haste, past_ms=store.clock.now_ms, report=silent),
+            tasks,
+            ledger,
+            store.clock,
+        )
         administration = Administration(
             Administered(
                 metadata=store.metadata,
@@ -72,18 +83,37 @@ def administration_of(store: OpenStore) -> Iterator[Administration]:
                     report=silent,
                 ),
                 open_verifier=lambda report: verifier_on(upkeep(), report),
+                open_repairer=lambda report: repairer_on(upkeep(), report),
+                open_replica=replica_opener(store.metadata),
                 clock=store.clock,
                 entropy=store.entropy,
                 report=silent,
                 region=store.settings.region,
                 segments=segments,
-                tasks=Tasks(store.clock, store.entropy),
-                ledger=Ledger(),
+                limits=store.limits,
+                tasks=tasks,
+                collections=collections,
+                ledger=ledger,
                 deletion_undo_s=store.settings.deletion_undo_s,
             )
         )
         closing.callback(administration.close)
         yield administration
+
+
+def replica_opener(metadata: MetadataStore) -> OpenReplica:
+    """Return what opens the segments of a copy of a store, or of its segments alone, to look into."""
+
+    @contextmanager
+    def open_replica(path: str) -> Iterator[RepairSource]:
+        inside = Path(path) / "segments"
+        segments = LocalSegmentStore(inside if inside.is_dir() else Path(path))
+        try:
+            yield SegmentTables(path, segments, metadata)
+        finally:
+            segments.close()
+
+    return open_replica
 
 
 def _open_upkeep(

@@ -4,11 +4,12 @@ metadata, segments, keys ─▶ domains, committer, chunks, sealer ─▶ backgr
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 
 from neve.assemble_keys import Keys
-from neve.assemble_upkeep import UpkeepParts, verifier_on
+from neve.assemble_upkeep import UpkeepParts, collector_on, repairer_on, upkeep_works, verifier_on
 from neve.clock import Clock, Entropy
 from neve.domain.audit import Recording
 from neve.domain.keyring import Keyring, Purpose
@@ -20,12 +21,14 @@ from neve.events import ChunkFoundDamaged, Report
 from neve.limits import Limits
 from neve.operations.context import Context, Quotas
 from neve.processors import Processors
+from neve.server.administration.repairing import OpenReplica
 from neve.server.administration.service import Administered, Administration
 from neve.server.administration.tasks import Tasks
 from neve.server.archive_upkeep import ArchiveUpkeep
 from neve.server.audit.calls import CallAudit
 from neve.server.audit.log import AuditLog
-from neve.server.background import Background, Rhythm, SealingQueue, works
+from neve.server.background import Background, Rhythm, SealingQueue, Work, works
+from neve.server.collecting import Collections
 from neve.server.copy_queue import CopyQueue
 from neve.server.credentials import Credentials
 from neve.server.key_upkeep import key_works
@@ -56,6 +59,8 @@ class Foundation:
     metadata: MetadataStore
     segments: SegmentStore
     archive: ArchiveStore
+    open_replica: OpenReplica
+    """Opens segments elsewhere, to read from."""
     open_marks: OpenMarks
     keyring: Keyring
     keys: Keys
@@ -119,12 +124,23 @@ class _Storage:
     copier: Copier
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Standing:
+    """What operators see of long work, theirs and the server's own."""
+
+    tasks: Tasks
+    ledger: Ledger
+    collections: Collections
+
+
 def build_service(on: Foundation) -> Service:
     """Return a service whose committer runs; its background work does not yet."""
     processors = Processors(on.settings.computing_threads_max or len(os.sched_getaffinity(0)) + 1)
     storage = _storage(on, processors)
+    ripening = Ripening(on.clock)
     upkeep = _upkeep(on, storage, processors)
-    background = _background(on, storage)
+    standing = _standing(on, upkeep, ripening)
+    background = _background(on, storage, ripening, upkeep_works(upkeep, standing.collections, on.report))
     context = _context(on, storage, background)
     return Service(
         context=context,
@@ -132,12 +148,12 @@ def build_service(on: Foundation) -> Service:
         background=background,
         segments=on.segments,
         processors=processors,
-        administration=_administration(on, upkeep),
+        administration=_administration(on, upkeep, standing),
         audit=on.audit,
     )
 
 
-def _administration(on: Foundation, upkeep: UpkeepParts) -> Administration:
+def _administration(on: Foundation, upkeep: UpkeepParts, standing: _Standing) -> Administration:
     return Administration(
         Administered(
             metadata=on.metadata,
@@ -153,16 +169,31 @@ def _administration(on: Foundation, upkeep: UpkeepParts) -> Administration:
                 report=on.report,
             ),
             open_verifier=lambda report: verifier_on(upkeep, report),
+            open_repairer=lambda report: repairer_on(upkeep, report),
+            open_replica=on.open_replica,
             clock=on.clock,
             entropy=on.entropy,
             report=on.report,
             region=on.settings.region,
             segments=on.segments,
-            tasks=Tasks(on.clock, on.entropy),
-            ledger=Ledger(),
+            limits=on.limits,
+            tasks=standing.tasks,
+            collections=standing.collections,
+            ledger=standing.ledger,
             deletion_undo_s=on.settings.deletion_undo_s,
         )
     )
+
+
+def _standing(on: Foundation, upkeep: UpkeepParts, ripening: Ripening) -> _Standing:
+    tasks, ledger = Tasks(on.clock, on.entropy), Ledger()
+    collections = Collections(
+        lambda haste: collector_on(upkeep, haste, past_ms=ripening.past_ms, report=on.report),
+        tasks,
+        ledger,
+        on.clock,
+    )
+    return _Standing(tasks=tasks, ledger=ledger, collections=collections)
 
 
 def _upkeep(on: Foundation, storage: _Storage, processors: Processors) -> UpkeepParts:
@@ -240,8 +271,9 @@ def _storage(on: Foundation, processors: Processors) -> _Storage:
     )
 
 
-def _background(on: Foundation, storage: _Storage) -> Background:
-    ripening = Ripening(on.clock)
+def _background(
+    on: Foundation, storage: _Storage, ripening: Ripening, of_store: Sequence[Work]
+) -> Background:
     of_snapshots = works(
         metadata=on.metadata,
         sealing=SealingQueue(on.metadata, storage.sealer, on.clock, on.report),
@@ -277,7 +309,7 @@ def _background(on: Foundation, storage: _Storage) -> Background:
         clock=on.clock,
         report=on.report,
     )
-    background = Background([*of_snapshots, copies.work(), *of_keys, archive.work()], on.report)
+    background = Background([*of_snapshots, copies.work(), *of_keys, archive.work(), *of_store], on.report)
     return background
 
 

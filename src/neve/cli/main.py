@@ -87,6 +87,8 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
             "neve.cli.rebuilding:rebuild",
             "Make the database of a store again, from what lies beside it.",
         ),
+        (_SERVER, "repair", "neve.cli.repairing:repair", "Look for what is lost wherever it may still be."),
+        (_SERVER, "gc", "neve.cli.collecting:collect", "Free what nothing needs."),
         (_SERVER, "usage", "neve.cli.usage:usage", "Show what snapshots cost."),
         (_SERVER, "audit", "neve.cli.audit:app", "Verify and show the log of who did what."),
         (

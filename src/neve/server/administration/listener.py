@@ -22,7 +22,7 @@ from neve.events import AdministrationAnswered, AdministrationFailed, Report, tr
 from neve.server.administration import protocol
 from neve.server.administration.addresses import address_in
 from neve.server.administration.messages import AdministrationRefused, Administrator, Request
-from neve.server.administration.messages_tasks import ShowTask
+from neve.server.administration.messages_tasks import FeedTask, ShowTask
 
 _SOCKET_MODE: Final = 0o600
 _BACKLOG: Final = 16
@@ -106,7 +106,7 @@ class AdministrationListener:
             )
             answer, request, outcome = self._answer(line, uid)
             self._write(connection, answer)
-            if isinstance(request, ShowTask) and outcome == "done":
+            if isinstance(request, ShowTask | FeedTask) and outcome == "done":
                 return  # asked again and again; its beginning and its end are told
             self._report(
                 AdministrationAnswered(

@@ -7,17 +7,23 @@ Rows come while a task runs, its outcome when it is done. One that failed answer
 
 from neve.server.administration.messages import Request
 from neve.server.administration.messages_upkeep import (
+    CollectionOutcome,
     FindingRow,
+    RepairOutcome,
+    SourceRow,
     StatusOutcome,
     TaskSummary,
     TouchedRow,
     UnprovenRow,
     VerificationOutcome,
+    WantedBlock,
 )
 from neve.server.administration.messages_usage import FreedView, UsageOutcome, UsageRow
 
-AnyRow = UsageRow | FindingRow | TouchedRow | UnprovenRow
-AnyOutcome = UsageOutcome | FreedView | StatusOutcome | VerificationOutcome
+AnyRow = UsageRow | FindingRow | TouchedRow | UnprovenRow | SourceRow
+AnyOutcome = (
+    UsageOutcome | FreedView | StatusOutcome | VerificationOutcome | CollectionOutcome | RepairOutcome
+)
 
 
 class TaskView(TaskSummary, frozen=True, kw_only=True):
@@ -30,6 +36,8 @@ class TaskView(TaskSummary, frozen=True, kw_only=True):
     """More than are kept, if there are too many."""
     outcome: AnyOutcome | None
     """None while it runs."""
+    wanted: WantedBlock | None = None
+    """What it waits for: `FeedTask` gives it."""
 
 
 class ShowTask(Request[TaskView], frozen=True, kw_only=True):
@@ -38,6 +46,18 @@ class ShowTask(Request[TaskView], frozen=True, kw_only=True):
     task_id: str
     first_row: int = 0
     """Rows from this one on: there may be more than one answer holds."""
+
+
+class FeedTask(Request[None], frozen=True, kw_only=True):
+    """Give a task the block that it waits for. One that it does not wait for is no error, and not used."""
+
+    task_id: str
+    number: int
+    """Of the wish."""
+    data: bytes
+    """Empty if the volume has no such block."""
+    failure: str = ""
+    """Why the volume that it is wanted from cannot be read any more."""
 
 
 class StopTask(Request[None], frozen=True, kw_only=True):
@@ -77,3 +97,23 @@ class VerifyStore(Request[TaskView], frozen=True, kw_only=True):
     """Of data, only a share of the segments that chance chooses: `5%`."""
     budget: str = ""
     """Of data, as much as this time allows, what was read longest ago first: `2h`."""
+
+
+class CollectGarbage(Request[TaskView], frozen=True, kw_only=True):
+    """Take away what nothing needs."""
+
+    dry_run: bool = False
+    """Only say what that would be."""
+    share_max: str = ""
+    """How much of all chunks may go, instead of the setting: `90%`."""
+    at_once: bool = False
+    """Keep nothing any longer: deletions become final, and bytes go, whatever the settings say."""
+
+
+class RepairStore(Request[TaskView], frozen=True, kw_only=True):
+    """Look for what is lost wherever it may still be, and store it anew."""
+
+    replicas: list[str]
+    """Directories of segments on the store's own machine."""
+    volumes: list[str]
+    """What to call volumes that whoever asks gives block by block: `wanted`, `FeedTask`."""

@@ -109,6 +109,72 @@ class VerificationOutcome(Outcome, frozen=True, kw_only=True, tag="verification"
     """Snapshots, likewise."""
 
 
+# --- collection
+
+
+class CollectionOutcome(Outcome, frozen=True, kw_only=True, tag="collection"):
+    """What a collection did, as `storage.collection.report` says it; of a dry run, what one would do."""
+
+    dry_run: bool
+    overtaken: bool
+    undos_closed: int
+    snapshots_settled: int
+    chunks_dropped: int
+    bytes_dropped: int
+    snapshots_forgotten: int
+    segments_condemned: int
+    bytes_condemned: int
+    segments_deleted: int
+    bytes_deleted: int
+    segments_rewritten: int
+    bytes_rewritten: int
+    segments_left: int
+    out_of_room: bool
+    unexplained: int
+    unexplained_names: list[str]
+    """The first ones."""
+    missing: int
+    missing_names: list[str]
+
+
+# --- repair
+
+
+class SourceRow(Row, frozen=True, kw_only=True, tag="source"):
+    """What a source was good for."""
+
+    name: str
+    candidates: int
+    restored: int
+    failure: str
+    """Why it could not go on; empty if it could."""
+
+
+class RepairOutcome(Outcome, frozen=True, kw_only=True, tag="repair"):
+    """What a repair came to; rows say what is still lost."""
+
+    chunks_wanted: int
+    chunks_restored: int
+    stored_bytes: int
+    chunks_moved: int
+    objects_renewed: int
+    without_key: int
+    findings: int
+    """Left."""
+    touched: int
+    """Snapshots, likewise."""
+
+
+class WantedBlock(View, frozen=True, kw_only=True):
+    """A block that a task wants from a volume that whoever began it has."""
+
+    number: int
+    """Of the wish: the same block may be wanted again."""
+    volume: int
+    """Which of those that were named, from 0 on."""
+    block_index: int
+
+
 # --- how a store is
 
 

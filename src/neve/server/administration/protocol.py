@@ -25,8 +25,8 @@ from neve.server.administration.messages import (
 
 SOCKET_NAME: Final = "admin.sock"
 """In the store's directory."""
-REQUEST_BYTES_MAX: Final = 256 * limits.KIB
-"""A policy document of the largest size, every character escaped, with room."""
+REQUEST_BYTES_MAX: Final = limits.MIB
+"""A block that a repair is given, in base64, with room; a policy document is smaller, every character of it escaped."""
 ANSWER_BYTES_MAX: Final = 16 * limits.MIB
 """Every user an account may have, with room."""
 

@@ -23,13 +23,16 @@ from neve.errors import (
     UserNotFound,
 )
 from neve.events import Report
+from neve.limits import Limits
 from neve.server.access_keys import AccessKeys
 from neve.server.administration import messages, messages_keys, messages_tasks, messages_upkeep, protocol
 from neve.server.administration.access_keys import AccessKeyDesk
 from neve.server.administration.accounts import Accounts
+from neve.server.administration.collecting import CollectionDesk
 from neve.server.administration.keys import KeyDesk
 from neve.server.administration.messages import AdministrationRefused, Answer, RefusedBecause, Request
 from neve.server.administration.policies import PolicyDesk
+from neve.server.administration.repairing import OpenRepairer, OpenReplica, RepairDesk
 from neve.server.administration.simulation import Simulator
 from neve.server.administration.standing import StandingDesk
 from neve.server.administration.task_desk import TaskDesk
@@ -38,6 +41,7 @@ from neve.server.administration.undoing import UndoingDesk
 from neve.server.administration.usage import UsageDesk
 from neve.server.administration.users import UserDesk
 from neve.server.administration.verifying import OpenVerifier, VerificationDesk
+from neve.server.collecting import Collections
 from neve.server.ledger import Ledger
 from neve.storage.usage import Reckoner
 from neve.stores.keys.contract_managed import ManagedKeys
@@ -73,13 +77,17 @@ class Administered:
     open_reckoner: Callable[[], Reckoner]
     """Makes what reads block maps; for one reckoning, so that what it remembers goes with it."""
     open_verifier: OpenVerifier
+    open_repairer: OpenRepairer
+    open_replica: OpenReplica
     clock: Clock
     entropy: Entropy
     report: Report
     region: str
     segments: SegmentStore
+    limits: Limits
     tasks: Tasks
     """Ended by whoever administers."""
+    collections: Collections
     ledger: Ledger
     deletion_undo_s: int
     """How long a deletion can be undone."""
@@ -123,6 +131,8 @@ def _handlers(store: Administered, tasks: Tasks) -> Mapping[type[Request[Any]], 
     keys = KeyDesk(metadata, accounts, store.keys, clock)
     at_work = TaskDesk(tasks)
     verification = VerificationDesk(store.open_verifier, tasks, store.report)
+    collection = CollectionDesk(store.collections)
+    repair = RepairDesk(store.open_repairer, store.open_replica, tasks, store.report, store.limits)
     standing = StandingDesk(metadata, store.segments, tasks, store.ledger, clock)
     undoing = UndoingDesk(metadata, accounts, clock, deletion_undo_s=store.deletion_undo_s)
     usage = UsageDesk(
@@ -164,6 +174,9 @@ def _handlers(store: Administered, tasks: Tasks) -> Mapping[type[Request[Any]], 
         messages_tasks.StopTask: at_work.stop,
         messages_tasks.CountStore: standing.count,
         messages_tasks.VerifyStore: verification.verify,
+        messages_tasks.CollectGarbage: collection.collect,
+        messages_tasks.RepairStore: repair.repair,
+        messages_tasks.FeedTask: at_work.feed,
         messages_upkeep.ListDeletions: undoing.listed,
         messages_upkeep.UndeleteSnapshot: undoing.undelete,
     }

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from neve.limits import MIB
-from neve.server.administration.messages_tasks import AnyRow, ShowTask, StopTask, TaskView
+from neve.server.administration.messages_tasks import AnyRow, FeedTask, ShowTask, StopTask, TaskView
 from neve.server.administration.messages_upkeep import TaskSummary
 from neve.server.administration.tasks import Task, Tasks
 from neve.server.administration.texts import moment
@@ -25,6 +25,11 @@ class TaskDesk:
     def show(self, request: ShowTask) -> TaskView:
         return view_of(self._tasks.find(request.task_id), max(0, request.first_row))
 
+    def feed(self, request: FeedTask) -> None:
+        feeding = self._tasks.find(request.task_id).feeding
+        if feeding is not None:
+            feeding.give(request)
+
     def stop(self, request: StopTask) -> None:
         self._tasks.stop(request.task_id)
 
@@ -41,6 +46,7 @@ def view_of(task: Task, first_row: int = 0) -> TaskView:
         rows_kept=rows_kept,
         rows_found=rows_found,
         outcome=None if running else task.outcome,
+        wanted=task.feeding.wanted if running and task.feeding is not None else None,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Final
 
 from neve.clock import Clock, Entropy
 from neve.errors import NeveError, StoreUnavailable
+from neve.server.administration.feeding import Feeding
 from neve.server.administration.messages_tasks import AnyOutcome, AnyRow
 from neve.server.administration.texts import conflict, not_found
 from neve.storage.progress import Progress, Unit
@@ -67,6 +68,8 @@ class Task:
     rows: list[AnyRow] = field(default_factory=list)
     rows_found: int = 0
     """More than there are rows, if there were too many to keep."""
+    feeding: Feeding | None = None
+    """What it is given while it works, if it wants something."""
     outcome: AnyOutcome | None = None
     error: Exception | None = None
     running: bool = True

@@ -12,6 +12,8 @@ _DURATION: Final = re.compile(r"([0-9]{1,9})([smhdw])", re.ASCII)
 _DURATION_MS_MAX: Final = 36_500 * DAY_MS
 _USER_NAME: Final = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}", re.ASCII)
 _POLICY_NAME: Final = re.compile(r"[A-Za-z0-9_+=,.@-]{1,128}", re.ASCII)
+_SHARE: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%", re.ASCII)
+_HUNDRED: Final = 100.0
 _ACCOUNT_NAME_CHARS_MAX: Final = 128
 _SHOWN_CHARS_MAX: Final = 80
 
@@ -97,3 +99,16 @@ def expiry_ms(text: str, *, now_ms: int) -> int | None:
 def moment(time_ms: int) -> datetime:
     """Return a time in the form answers have."""
     return datetime.fromtimestamp(time_ms // 1_000, UTC)
+
+
+def share_of(text: str) -> float:
+    """Return what part `5%` is.
+
+    Raises:
+        AdministrationRefused: it is none.
+    """
+    match = _SHARE.fullmatch(text)
+    share = float(match[1]) / _HUNDRED if match else 0.0
+    if not 0 < share <= 1:
+        raise invalid(f"{shown(text)} is no share: write a percentage above 0 and up to 100, such as 5%")
+    return share

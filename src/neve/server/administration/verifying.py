@@ -1,8 +1,6 @@
 """Verification, as operators ask for it."""
 
-import re
 from collections.abc import Callable
-from typing import Final
 
 from neve.events import ChunkFoundDamaged, Event, Report, VerificationFound
 from neve.server.administration.messages_tasks import AnyRow, TaskView, VerifyStore
@@ -14,12 +12,9 @@ from neve.server.administration.messages_upkeep import (
 )
 from neve.server.administration.task_desk import view_of
 from neve.server.administration.tasks import Task, TaskKind, Tasks
-from neve.server.administration.texts import duration_ms, invalid, moment, shown
+from neve.server.administration.texts import duration_ms, moment, share_of
 from neve.storage.verification.report import TouchedSnapshot, VerificationReport
 from neve.storage.verification.verifier import Verifier
-
-_SHARE: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%", re.ASCII)
-_HUNDRED: Final = 100.0
 
 OpenVerifier = Callable[[Report], Verifier]
 """Returns what verifies a store, with caches of its own, and tells as it is told to."""
@@ -39,36 +34,28 @@ class VerificationDesk:
         data = request.data or sample is not None or budget_s is not None
 
         def work(task: Task) -> VerificationOutcome:
-            verifier = self._open_verifier(lambda event: self._take(task, event))
+            verifier = self._open_verifier(counting(task, self._report))
             found = verifier.verify(
                 data=data, sample=sample, budget_s=budget_s, on_progress=task.on_progress, check=task.check
             )
-            task.replace_rows(_rows(found))
+            task.replace_rows(found_rows(found))
             return _outcome(found)
 
         return view_of(self._tasks.begin(TaskKind.VERIFICATION, work))
 
-    def _take(self, task: Task, event: Event) -> None:
-        """Pass an event on, and count it for whoever watches: the rows come with what they touch, at the end."""
+
+def counting(task: Task, report: Report) -> Report:
+    """Return what passes events on, and counts findings for whoever watches: their rows come in the end."""
+
+    def take(event: Event) -> None:
         if isinstance(event, VerificationFound | ChunkFoundDamaged):
             task.count_found()
-        self._report(event)
+        report(event)
+
+    return take
 
 
-def share_of(text: str) -> float:
-    """Return what part `5%` is.
-
-    Raises:
-        AdministrationRefused: it is none.
-    """
-    match = _SHARE.fullmatch(text)
-    share = float(match[1]) / _HUNDRED if match else 0.0
-    if not 0 < share <= 1:
-        raise invalid(f"{shown(text)} is no share: write a percentage above 0 and up to 100, such as 5%")
-    return share
-
-
-def touched_row(touched: TouchedSnapshot) -> TouchedRow:
+def _touched_row(touched: TouchedSnapshot) -> TouchedRow:
     """Return a row about a snapshot that has lost something."""
     return TouchedRow(
         snapshot_id=touched.snapshot_id,
@@ -82,10 +69,11 @@ def touched_row(touched: TouchedSnapshot) -> TouchedRow:
     )
 
 
-def _rows(found: VerificationReport) -> list[AnyRow]:
+def found_rows(found: VerificationReport) -> list[AnyRow]:
+    """Return what a verification found, what that touches, and what could not be proven."""
     return [
         *(FindingRow(kind=each.kind.value, subject=each.subject, what=each.what) for each in found.findings),
-        *map(touched_row, found.touched),
+        *map(_touched_row, found.touched),
         *(
             UnprovenRow(
                 kms_key_arn=each.kms_key_arn,

@@ -13,8 +13,10 @@ from neve.server.audit.log import AuditLog
 from neve.server.audit.parameters import shown
 
 _LOOKS: Final = ("list-", "show-", "simulate-", "reckon-", "count-", "verify-", "stop-task")
-_AGAIN: Final = "show-task"
-"""Asked every two seconds for as long as some work takes, whose beginning is written down."""
+_FREES: Final = "collect-"
+"""Changes nothing that anybody can ask for again, and makes room where there is none to write it down."""
+_AGAIN: Final = ("show-task", "feed-task")
+"""Asked again and again for as long as some work takes, whose beginning is written down."""
 _LEFT_OUT: Final = frozenset({"context", "description", "document", "policy", "text"})
 """Documents and what operators write freely; the audit log has no room for them."""
 
@@ -23,7 +25,7 @@ class AuditedAdministrator:
     """Does what an operator asks by way of another administrator, and writes it down.
 
     What changes something is refused when it could not be written down, and answered when it was. What only looks is
-    written down where a server is asked; whoever has the store itself may look anyway.
+    written down where a server is asked, if that can be; whoever has the store itself may look anyway.
     """
 
     def __init__(
@@ -45,9 +47,10 @@ class AuditedAdministrator:
     def ask(self, request: Request[Answer]) -> Answer:
         name = str(request.__struct_config__.tag)
         looks = name.startswith(_LOOKS)
-        if name == _AGAIN or (looks and self._via != "server"):
+        if name in _AGAIN or (looks and self._via != "server"):
             return self._administrator.ask(request)
         log = self._log()
+        looks = looks or name.startswith(_FREES)
         if not looks:
             log.require_room()
         try:

@@ -40,6 +40,7 @@ def test_every_request_comes_through_as_it_was(kind: type[Request[Any]], data: s
         int | None: st.none() | st.integers(0, 10_000),
         str | None: st.none() | text,
         list[str]: st.lists(text, max_size=3),
+        bytes: st.binary(max_size=20),
         dict[str, list[str]]: st.dictionaries(text, st.lists(text, max_size=2), max_size=2),
     }
     members = {
