@@ -1,6 +1,5 @@
 """Amazon's own vectors of Signature Version 4: each is accepted, step by step, or refused for the reason that stands here."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -14,19 +13,19 @@ FOLDER = Path(__file__).parent / "sigv4-published"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.sreq"))
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 SIGNED_MS = signature.amz_date_ms("20150830T123600Z")
-REFUSED: Mapping[str, str] = dict.fromkeys(
-    [
+REFUSED = frozenset(
+    {
+        # Signed over a path without its dot and empty segments: paths are taken as they came.
         "get-relative",
         "get-relative-relative",
         "get-slash",
         "get-slash-dot-slash",
         "get-slash-pointless-dot",
         "get-slashes",
-    ],
-    "InvalidSignatureException",  # signed over a path without its dots: paths are taken as they came
-) | {
-    "post-sts-header-after": "IncompleteSignatureException"  # the session token is not signed
-}
+        # The session token stands there and is not signed.
+        "post-sts-header-after",
+    }
+)
 
 
 def load(name: str) -> tuple[RequestHead, bytes]:
@@ -61,7 +60,7 @@ def judge(name: str, *, now_ms: int = SIGNED_MS, secret: str = SECRET) -> None:
     )
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - REFUSED.keys()))
+@pytest.mark.parametrize("name", sorted(set(NAMES) - REFUSED))
 def test_it_is_accepted_step_by_step(name: str) -> None:
     head, body = load(name)
     claim = signature.read(head)
@@ -78,16 +77,16 @@ def test_it_is_accepted_step_by_step(name: str) -> None:
     judge(name)
 
 
-@pytest.mark.parametrize(("name", "code"), sorted(REFUSED.items()))
-def test_what_is_signed_over_less_than_it_came_with_is_refused(name: str, code: str) -> None:
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_what_is_signed_over_less_than_it_came_with_is_refused(name: str) -> None:
     with pytest.raises(CommonError) as refused:
         judge(name)
-    assert refused.value.code == code
+    assert refused.value.code == "InvalidSignatureException"
 
 
 @pytest.mark.row(16)
 def test_no_published_vector_is_accepted_late_or_with_another_secret(figure: Figure) -> None:
-    accepted = sorted(set(NAMES) - REFUSED.keys())
+    accepted = sorted(set(NAMES) - REFUSED)
     for name in accepted:
         for skew_s in (-290, 290):
             judge(name, now_ms=SIGNED_MS + skew_s * 1000)
