@@ -6,10 +6,9 @@
     neve-read s3://bucket/prefix --endpoint-url http://host:9000 check snap-0123456789abcdef0
 
 For the day on which nothing else is left: one file, Python 3.11 with its standard library, zstandard and cryptography.
-It needs the master key, the folder `segments` and the folder `archive`; the database is not looked at, and nothing of
-the store is changed. What is written was proven to be what was stored; a block that cannot be proven is an error, or
-with --skip-damaged a hole that is named. docs/format.md describes every byte that is read here, in the order of this
-file: keys, archive, segments, chunks, block maps.
+It needs the master key and the folders `segments` and `archive`, no database, and changes nothing of the store. What is
+written was proven to be what was stored; a block that cannot be proven is an error, or with --skip-damaged a hole that
+is named. docs/format.md describes every byte that is read here.
 
 Exit status: 0 all is there; 1 something is lost or damaged, and was named; 2 wrong usage; 4 the store, a key or the
 output cannot be used.
@@ -33,6 +32,7 @@ import urllib.parse
 import urllib.request
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
@@ -44,8 +44,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 DAMAGED, UNUSABLE = 1, 4
 MIB: Final = 1 << 20
-OBJECT_BYTES_MAX: Final = 64 * MIB
-PLAIN_BYTES_MAX: Final = 16 * MIB
+OBJECT_BYTES_MAX, PLAIN_BYTES_MAX = 64 * MIB, 16 * MIB
 ZERO_ID: Final = bytes(32)
 BLOCK_KIND, NODE_KIND = 1, 2
 
@@ -206,8 +205,7 @@ class Archive:
         if magic != b"\x89NVA\r\n\x1a\n" or version != 1:
             raise Damaged(f"archive object {name} is none of version 1")
         frame = self.open("archive", content[12:], name)
-        plain = decompressed(frame, bytes_max=OBJECT_BYTES_MAX)
-        record = json.loads(plain, object_hook=_bytes_or_object)
+        record = json.loads(decompressed(frame, bytes_max=OBJECT_BYTES_MAX), object_hook=_bytes_or_object)
         if f"{record['kind']}/{record['name']}" != name:
             raise Damaged(f"archive object {name} calls itself {record['kind']}/{record['name']}")
         tables: Tables = record["tables"]
@@ -312,12 +310,10 @@ class Place(NamedTuple):
 
 
 class Chunks:
-    """Content of one domain by chunk id, proven. Where it lies is learnt from all segments, into a temporary file."""
+    """Content of one domain by chunk id, proven. Where it lies is learnt from all segments, into a temporary table."""
 
-    def __init__(self, store: Store, domain: Domain) -> None:
-        self._store, self._domain = store, domain
-        self._folder = tempfile.TemporaryDirectory(prefix="neve-read-")
-        self._rows = sqlite3.connect(Path(self._folder.name) / "index", isolation_level=None)
+    def __init__(self, store: Store, domain: Domain, rows: sqlite3.Connection) -> None:
+        self._store, self._domain, self._rows = store, domain, rows
         self._rows.executescript(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
             "CREATE TABLE segment (number INTEGER PRIMARY KEY, path TEXT);"
@@ -501,18 +497,23 @@ def restore(archive: Archive, arguments: argparse.Namespace, out: BinaryIO | Non
         if not arguments.skip_damaged and out is not None:
             raise damage
 
-    chunks, volume, done = Chunks(archive.store, domain), Volume(out, row["volume_gib"] << 30), 0
-    for block, chunk_id in blocks(chunks, row["root"], archive.fanout, note_lost):
-        if chunk_id != ZERO_ID:
-            try:
-                content = chunks.content(chunk_id, BLOCK_KIND)
-            except Damaged as damage:
-                note_lost(block, block + 1, damage)
-                continue
-            volume.put(block * archive.block_bytes, content)
-        done += 1
-        if done % 4096 == 0:
-            warn(f"{done} of {row['block_count']} blocks")
+    volume, done = Volume(out, row["volume_gib"] << 30), 0
+    with (
+        tempfile.TemporaryDirectory(prefix="neve-read-") as folder,
+        closing(sqlite3.connect(f"{folder}/index", isolation_level=None)) as rows,
+    ):
+        chunks = Chunks(archive.store, domain, rows)
+        for block, chunk_id in blocks(chunks, row["root"], archive.fanout, note_lost):
+            if chunk_id != ZERO_ID:
+                try:
+                    content = chunks.content(chunk_id, BLOCK_KIND)
+                except Damaged as damage:
+                    note_lost(block, block + 1, damage)
+                    continue
+                volume.put(block * archive.block_bytes, content)
+            done += 1
+            if done % 4096 == 0:
+                warn(f"{done} of {row['block_count']} blocks")
     volume.finish()
     warn(f"{done} of {row['block_count']} blocks, {sum(end - first for first, end in lost)} lost")
     return DAMAGED if lost or done != row["block_count"] else 0
