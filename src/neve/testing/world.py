@@ -193,10 +193,12 @@ class World:
             wake_background=self._wish_to_seal,
         )
 
-    def _chunk_store(self) -> ChunkStore:
+    def _chunk_store(
+        self, metadata: MetadataStore | None = None, segments: SegmentStore | None = None
+    ) -> ChunkStore:
         return ChunkStore(
-            metadata=self.metadata,
-            segments=self.segments,
+            metadata=metadata or self.metadata,
+            segments=segments or self.segments,
             codec=ChunkCodec(),
             limits=self.limits,
             on_damage=lambda record, error: self.damage.append((record, error)),
@@ -302,13 +304,23 @@ class World:
         self.metadata.delete_snapshot(ACCOUNT, SnapshotId(snapshot_id), now_ms=self.clock.now_ms())
 
     def collector(
-        self, *, undo_s: int = 0, keep_s: int = 0, share_max: float = 1.0, free_chunks: int = 0
+        self,
+        *,
+        undo_s: int = 0,
+        keep_s: int = 0,
+        share_max: float = 1.0,
+        free_chunks: int = 0,
+        metadata: MetadataStore | None = None,
+        segments: SegmentStore | None = None,
     ) -> Collector:
-        """Return what collects this world. By itself it keeps nothing for anybody who may want it back."""
+        """Return what collects this world; it keeps nothing for anybody who may want it back, unless that is asked for.
+
+        It can be given the world's stores behind something that comes between.
+        """
         return Collector(
-            metadata=self.metadata,
-            segments=self.segments,
-            chunks=self._chunk_store(),
+            metadata=metadata or self.metadata,
+            segments=segments or self.segments,
+            chunks=self._chunk_store(metadata, segments),
             domains=self.context.domains,
             flush_archive=self.archiver.flush,
             open_marks=MemoryMarkStore,
