@@ -33,7 +33,7 @@ from neve.testing.world import World
 DATABASE: Final = "metadata.db"
 SEGMENTS: Final = "segments"
 ARCHIVE: Final = "archive"
-_GOES_ON_EVERY: Final = 8
+_GOES_ON_EVERY: Final = 16
 """One in so many of the disks that are examined is written to as well."""
 
 

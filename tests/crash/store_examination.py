@@ -4,11 +4,12 @@ What a call was about to do when it all ended may have been done or not; what wa
 nothing else may be.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
 from crash.store_programs import Knowledge, Known, content_of
+from neve.domain.block_map import Load, Node, decode_node, walk
 from neve.domain.blocks import ChunkId
 from neve.domain.identities import DomainKey, SnapshotId
 from neve.domain.keyring import Keyring
@@ -19,6 +20,7 @@ from neve.errors import (
     ChunkDamaged,
     ChunkMissing,
     SegmentMissing,
+    StoreError,
     StoreUnusable,
 )
 from neve.storage import archive_format
@@ -87,16 +89,21 @@ class Examination:
         self.findings.states += 1
         with world:
             try:
-                self._compare(where, world, before, after)
-                self._look_at_chunks(where, world)
-                self._look_at_archive(where, world)
+                self._look(where, world, before, after)
                 if goes_on:
                     self._go_on(where, world)
-            except _LOST as error:
-                self.findings.unreadable.append(f"{where}{error}")
+                    self._look(f"{where}collected, ", world, before, after)
+            except StoreError as error:
+                self.findings.unreadable.append(f"{where}{error!r}")
+
+    def _look(self, where: str, world: World, before: Knowledge, after: Knowledge) -> None:
+        contents = _Contents(world)
+        self._compare(where, contents, before, after)
+        self._look_at_chunks(where, contents)
+        self._look_at_archive(where, world)
 
     def _go_on(self, where: str, world: World) -> None:
-        """See that what is left takes new snapshots."""
+        """See that what is left takes new snapshots, and explains everything to a collection."""
         content = content_of(2000)
         snapshot_id = world.start()
         world.put(snapshot_id, 5, content)
@@ -104,8 +111,13 @@ class Examination:
             5: content
         }:
             self.findings.lost.append(f"{where}a new snapshot")
+        world.delete(snapshot_id)
+        report = world.collect(undo_s=3600)
+        if report.missing or report.unexplained:
+            self.findings.dangling.append(f"{where}{report}")
 
-    def _compare(self, where: str, world: World, before: Knowledge, after: Knowledge) -> None:
+    def _compare(self, where: str, contents: "_Contents", before: Knowledge, after: Knowledge) -> None:
+        world = contents.world
         with _database_of(world).reading() as session:
             if session.rows("PRAGMA quick_check") != [("ok",)] or session.rows("PRAGMA foreign_key_check"):
                 self.findings.lost.append(f"{where}the database is corrupt")
@@ -119,7 +131,7 @@ class Examination:
         for snapshot_id, record in found.items():
             old, new = before.get(snapshot_id), after.get(snapshot_id)
             if new is not None:
-                blocks = _blocks_of(world, record)
+                blocks = contents.blocks(record)
                 is_pending = record.state is State.PENDING
                 self._compare_blocks(
                     where, blocks, *(_written(each) if is_pending else each for each in (old or new, new))
@@ -148,8 +160,9 @@ class Examination:
                     name, world.archive.read(archive_format.object_name(name)), _KEYRING
                 )
 
-    def _look_at_chunks(self, where: str, world: World) -> None:
+    def _look_at_chunks(self, where: str, contents: "_Contents") -> None:
         """Prove every chunk that has a row, and see that every published segment is there."""
+        world = contents.world
         with _database_of(world).reading() as session:
             chunks = session.rows("SELECT domain_key, chunk_id FROM chunk WHERE bad = 0")
             segments = session.rows("SELECT name FROM segment WHERE state = 'live'")
@@ -160,7 +173,7 @@ class Examination:
                 self.findings.dangling.append(f"{where}segment {name}")
         for domain_key, chunk_id in chunks:
             domain = world.context.domains.by_key(DomainKey(cast("int", domain_key)))
-            if _content(world, domain, ChunkId(cast("bytes", chunk_id))) is None:
+            if contents.of(domain, ChunkId(cast("bytes", chunk_id))) is None:
                 self.findings.dangling.append(f"{where}chunk {chunk_id!r}")
 
 
@@ -181,30 +194,36 @@ def _allowed(before: Known | None, after: Known | None) -> set[State]:
     return states
 
 
-def _blocks_of(world: World, record: Snapshot) -> dict[int, bytes | None]:
-    """Return every block of a snapshot, None for what cannot be read; of a pending one as completing it would show."""
-    record = world.metadata.snapshot(ACCOUNT, record.snapshot_id)
-    if record.state is State.COMPLETED:
-        return {
-            index: _block(world, record.snapshot_id, index, token)
-            for index, token in world.listed(record.snapshot_id).items()
-        }
-    domain = world.context.domains.by_key(record.domain_key)
-    return {
-        row.block_index: _content(world, domain, row.chunk_id)
-        for row in world.metadata.blocks(record.key, after=None, limit=100)
-    }
+class _Contents:
+    """What is stored, each chunk of it read and proven once."""
 
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._known: dict[ChunkId, bytes | None] = {}
 
-def _block(world: World, snapshot_id: str, index: int, token: str) -> bytes | None:
-    try:
-        return world.get(snapshot_id, index, token)
-    except _LOST:
-        return None
+    def of(self, domain: OpenDomain, chunk_id: ChunkId) -> bytes | None:
+        """Return a chunk's content, None if it cannot be read."""
+        if chunk_id not in self._known:
+            try:
+                self._known[chunk_id] = self.world.context.chunks.read(domain, chunk_id).data
+            except _LOST:
+                self._known[chunk_id] = None
+        return self._known[chunk_id]
 
+    def blocks(self, record: Snapshot) -> dict[int, bytes | None]:
+        """Return every block of a completed snapshot, or those written to one that is not."""
+        record = self.world.metadata.snapshot(ACCOUNT, record.snapshot_id)
+        domain = self.world.context.domains.by_key(record.domain_key)
+        if record.root is not None:
+            return {
+                index: self.of(domain, chunk_id) for index, chunk_id in walk(self._load(domain), record.root)
+            }
+        rows = self.world.metadata.blocks(record.key, after=None, limit=100)
+        return {row.block_index: self.of(domain, row.chunk_id) for row in rows}
 
-def _content(world: World, domain: OpenDomain, chunk_id: ChunkId) -> bytes | None:
-    try:
-        return world.context.chunks.read(domain, chunk_id).data
-    except _LOST:
-        return None
+    def _load(self, domain: OpenDomain) -> Load:
+        def load(chunk_ids: Sequence[ChunkId]) -> Sequence[Node]:
+            contents = [self.of(domain, chunk_id) for chunk_id in chunk_ids]
+            return [decode_node(content or b"", self.world.limits.node_fanout) for content in contents]
+
+        return load

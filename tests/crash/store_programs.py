@@ -15,6 +15,7 @@ from neve.domain.identities import SnapshotId
 from neve.domain.snapshots import State
 from neve.errors import SnapshotNotFound
 from neve.limits import TINY
+from neve.testing.time_and_chance import ManualClock
 from neve.testing.world import ACCOUNT, World, aggregate_of
 
 
@@ -178,6 +179,28 @@ def archive(player: Player) -> bool:
     return True
 
 
+def collect(player: Player) -> bool:
+    """Take away what nothing needs; what was deleted before cannot be undone any more."""
+    _collect(player, undo_s=0)
+    for snapshot_id, known in player.knowledge.items():
+        if known.state is State.DELETED:
+            player.learn(snapshot_id, Known(State.DELETED))
+    return True
+
+
+def collect_but_undo(player: Player) -> bool:
+    """Take away what nothing needs and nobody may want back."""
+    _collect(player, undo_s=3600)
+    return True
+
+
+def _collect(player: Player, *, undo_s: int) -> None:
+    # What was deleted at this very moment would stay until the next collection.
+    assert isinstance(player.world.clock, ManualClock)
+    player.world.clock.advance(seconds=1)
+    player.world.collect(undo_s=undo_s)
+
+
 CALLS: Final[Mapping[str, Callable[[Player], bool]]] = MappingProxyType(
     {
         call.__name__: call
@@ -192,6 +215,8 @@ CALLS: Final[Mapping[str, Callable[[Player], bool]]] = MappingProxyType(
             delete_pending,
             undelete,
             archive,
+            collect,
+            collect_but_undo,
         )
     }
 )

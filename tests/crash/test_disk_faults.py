@@ -35,11 +35,15 @@ PROGRAM = (
     "delete",
     "archive",
     "undelete",
+    "collect_but_undo",
     "start",
     "put",
     "delete_pending",
     "complete",
+    "delete",
+    "collect",
     "archive",
+    "collect",
 )
 POINTS_MAX = 2_000
 """More changes than the program makes."""

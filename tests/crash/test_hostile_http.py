@@ -7,10 +7,12 @@ refusal the connection ends. A few odd but legal forms stand between them, so th
 import re
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
 
+from fix_scoreboard import Figure
 from neve.testing.server import ServerProcess, read_all
 
 PATIENCE_S = 20
@@ -80,6 +82,13 @@ REFUSED_LINES = {
     "a method in lower case": get(line=b"get /healthz HTTP/1.1"),
     "a method with a symbol": get(line=b"G@T /healthz HTTP/1.1"),
     "a method nobody knows": get(line=b"FETCHED /healthz HTTP/1.1"),
+    "a method of controls": get(line=b"\x01\x02\x03 /healthz HTTP/1.1"),
+    "two targets": get(line=b"GET /healthz /readyz HTTP/1.1"),
+    "a target of backslashes": get(line=b"GET \\healthz HTTP/1.1"),
+    "a version behind a NUL": get(line=b"GET /healthz HTTP/1.1\0"),
+    "a version in other digits": get(line="GET /healthz HTTP/\uff11.\uff11".encode()),
+    "the authority form": get(line=b"GET neve:80 HTTP/1.1"),
+    "a request line of blanks": b"   \r\n\r\n",
     "an endless method": LONG + b" /healthz HTTP/1.1\r\n\r\n",
     "an endless target": get(line=b"GET /" + LONG + b" HTTP/1.1"),
 }
@@ -138,6 +147,14 @@ REFUSED_HEADERS = {
     "chunks with a parameter": b"Host: neve\r\nTransfer-Encoding: chunked;a=b\r\n",
     "chunks behind a vertical tab": b"Host: neve\r\nTransfer-Encoding: \x0bchunked\r\n",
     "identity as transfer encoding": b"Host: neve\r\nTransfer-Encoding: identity\r\n",
+    "chunks behind a form feed": b"Host: neve\r\nTransfer-Encoding: \x0cchunked\r\n",
+    "chunks in quotes": b'Host: neve\r\nTransfer-Encoding: "chunked"\r\n',
+    "chunks, then identity": b"Host: neve\r\nTransfer-Encoding: chunked, identity\r\n",
+    "chunks and a blank name": b"Host: neve\r\nTransfer-Encoding : chunked\r\n",
+    "a length behind a folded line": b"Host: neve\r\nX-Odd: a\r\n Content-Length: 5\r\n",
+    "a length with a blank name": b"Host: neve\r\nContent-Length : 5\r\n",
+    "a length and a NUL": b"Host: neve\r\nContent-Length: 5\0\r\n",
+    "an underscore for a hyphen, and the length": b"Host: neve\r\nContent_Length: 5\r\nContent-Length: 5, 6\r\n",
     "an empty transfer encoding": b"Host: neve\r\nTransfer-Encoding:\r\n",
 }
 REFUSED_CHUNKS = {
@@ -157,6 +174,10 @@ REFUSED_CHUNKS = {
     "data ended by a bare LF": b"5\r\nhello\n0\r\n\r\n",
     "an extension with a control character": b"5;a=\x01\r\nhello\r\n0\r\n\r\n",
     "a trailer without a colon": b"5\r\nhello\r\n0\r\nnonsense\r\n\r\n",
+    "a tab before the size": b"\t5\r\nhello\r\n0\r\n\r\n",
+    "a size in other digits": "\uff15\r\nhello\r\n0\r\n\r\n".encode(),
+    "a trailer with a NUL": b"5\r\nhello\r\n0\r\nX: a\0b\r\n\r\n",
+    "a trailer that is folded": b"5\r\nhello\r\n0\r\nX: a\r\n b\r\n\r\n",
     "a thousand trailers": b"5\r\nhello\r\n0\r\n" + b"X-Many: a\r\n" * 1000 + b"\r\n",
 }
 OTHERS = [
@@ -175,6 +196,9 @@ OTHERS = [
     Case("a size that ends early", chunked(b"5"), ends=True),
     Case("a body of a terabyte", post(b"Content-Length: 1099511627776\r\n", b"{" * 100_000), [413]),
     Case("a body that is too large", post(b"Content-Length: 300000\r\n", b" " * 300_000), [413]),
+    Case("a size of zeros without end", chunked(b"0" * 3_000_000), [413]),
+    Case("an extension without end", chunked(b"5;" + b"a" * 3_000_000), [413]),
+    Case("extensions in every chunk without end", chunked((b"1;" + b"a" * 5000 + b"\r\n \r\n") * 700), [413]),
     Case("chunks that are too many", chunked((b"10000\r\n" + b" " * 65_536 + b"\r\n") * 5), [413]),
     Case(
         "a form that is too large",
@@ -230,6 +254,8 @@ SERVED = [
         ends=True,
     ),
     Case("chunks with extensions", chunked(b'5;a=b;c="d"\r\nhello\r\n0\r\n\r\n'), [403], ends=True),
+    Case("a size with zeros in front", chunked(b"0" * 5000 + b"\r\n\r\n"), [403], ends=True),
+    Case("a long extension", chunked(b"5;" + b"a" * 5000 + b"\r\nhello\r\n0\r\n\r\n"), [403], ends=True),
     Case("chunks with a trailer", chunked(b"5\r\nhello\r\n0\r\nX-Sum: a\r\n\r\n"), [403], ends=True),
     Case("one byte in each chunk", chunked(b"1\r\n \r\n" * 5000 + b"0\r\n\r\n"), [403], ends=True),
     Case("a path of dots", get(line=b"GET /../../etc/passwd HTTP/1.1"), [404]),
@@ -250,14 +276,29 @@ def cases() -> Iterator[Case]:
     yield from SERVED
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in cases()])
-def test_it_is_answered_once_and_never_misread(server: ServerProcess, case: Case) -> None:
+def answered(server: ServerProcess, case: Case) -> list[int]:
+    """Return the statuses that come back."""
     with server.connect(PATIENCE_S) as connection:
         connection.sendall(case.data)
         if case.ends:
             connection.shutdown(socket.SHUT_WR)
         answer = read_all(connection)
-    assert [int(status) for status in _STATUS.findall(answer)] == case.statuses
+    return [int(status) for status in _STATUS.findall(answer)]
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in cases()])
+def test_it_is_answered_once_and_never_misread(server: ServerProcess, case: Case) -> None:
+    assert answered(server, case) == case.statuses
+
+
+@pytest.mark.row(19)
+def test_all_at_once_they_are_answered_the_same(server: ServerProcess, figure: Figure) -> None:
+    every = list(cases())
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda case: answered(server, case), every))
+    wrong = [case.name for case, statuses in zip(every, found, strict=True) if statuses != case.statuses]
+    assert wrong == []
+    figure(f"rightly answered {len(every)} of {len(every)} raw inputs, {len(SERVED)} legal ones among them")
 
 
 def test_it_was_all_in_a_days_work(server: ServerProcess) -> None:
