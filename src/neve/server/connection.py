@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _HEAD_READ_BYTES: Final = 16 * KIB
 """Read at once while waiting for a head: all that a body may send ahead before it is asked for."""
 _BODY_READ_BYTES: Final = 256 * KIB
+_FRAMED_PER_BYTE_MAX: Final = 8
+"""Bytes on the wire for one of a body: in chunks of one byte each it takes six. Extensions and zeros without end, which no
+limit on the body itself ever meets, end here."""
 _HEAD_BYTES_MAX: Final = 64 * KIB
 _PARSED_BYTES_MAX: Final = 256 * KIB
 """Of a chunked body: the parser's reader asks for a pause at twice this."""
@@ -90,6 +93,7 @@ class Connection(asyncio.BufferedProtocol):
         self._direct: DirectBody | None = None
         self._early = b""
         self._phase_bytes = 0
+        self._framed_bytes_max = 0
         self._client_done = False
         self._draining = False
         self._reading_paused = False
@@ -172,7 +176,10 @@ class Connection(asyncio.BufferedProtocol):
             if self._phase_bytes > _LINGER_BYTES_MAX:
                 self.abort()
         elif self._body_is_open:
+            self._phase_bytes += nbytes
             self._parse(bytes(self._surroundings.read_buffer[:nbytes]))
+            if self._phase_bytes > self._framed_bytes_max:
+                self._fail_body(BodyFault.TOO_LONG)
         else:
             # The next request, before this one is answered: it waits its turn, and so does its sender.
             self._early += self._surroundings.read_buffer[:nbytes]
@@ -280,6 +287,7 @@ class Connection(asyncio.BufferedProtocol):
             raise BodyFailed(BodyFault.ENDED_EARLY)
         if request.expects_continue and not payload.total_bytes:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._framed_bytes_max = _FRAMED_PER_BYTE_MAX * bytes_max + _HEAD_BYTES_MAX
         has_length = request.framing is Framing.LENGTH
         self._enter(_Phase.BODY, self._deadlines.for_transfer(request.length if has_length else bytes_max))
         try:
