@@ -12,10 +12,13 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-emit-index-url --no-header
 # More of pytest's options: make test ARGS="-k tokens"
 ARGS ?=
+# Which rows of the scoreboard, and whether in their long form: make reliability ROWS=3,8 FULL=1
+ROWS ?=
+FULL ?=
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 .PHONY: setup
 setup: $(STAMP) ## make .venv with the locked dependencies and neve itself; done once, repeated when the lock changes
@@ -38,6 +41,10 @@ test-all: $(STAMP) ## every test that this machine can run, with the long search
 .PHONY: bench
 bench: $(STAMP) ## throughput and latency, as a table
 	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+.PHONY: reliability
+reliability: $(STAMP) ## the reliability scoreboard; ROWS=3,8 for some of it, FULL=1 for its long form
+	@$(BIN)/python -m tools.reliability --rows "$(ROWS)" $(if $(FULL),--full) $(ARGS)
 
 .PHONY: demo
 demo: $(STAMP) ## a disk image through the whole service, kill -9 included, in about a minute
