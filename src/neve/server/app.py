@@ -34,6 +34,8 @@ _REFUSAL_CODES: Final = {
     408: "RequestTimeoutException",
     503: "ServiceUnavailable",
 }
+_TURNS_TO_GIVE_BACK: Final = 4
+"""Of the event loop: one for the body to fail, one for its request to hear of it, and some to spare."""
 _MALFORMED: Final = "MalformedHttpRequestException"
 
 
@@ -100,7 +102,7 @@ class App:
         bytes_max = exchange.body_bytes_max
         declared = incoming.declared_bytes
         room = bytes_max if declared is None else min(declared, bytes_max)
-        if not self.budget.take(room):
+        if not self.budget.take(room) and not await self._take_again(room):
             return exchange.refuse(Overloaded("the request bodies in memory are as many as they may be"))
         try:
             body = await incoming.read_body(bytes_max=bytes_max)
@@ -109,6 +111,12 @@ class App:
             return exchange.fail_body(failed.fault)
         finally:
             self.budget.give_back(room)
+
+    async def _take_again(self, room: int) -> bool:
+        """Take room that somebody slow has just been made to give up, once it is given back."""
+        for _ in range(_TURNS_TO_GIVE_BACK):
+            await asyncio.sleep(0)
+        return self.budget.take(room)
 
     def _answer(self, exchange: Exchange, body: bytes | bytearray) -> Response:
         """In a thread: make the body immutable, let its buffer go, and go on."""

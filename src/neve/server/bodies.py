@@ -1,6 +1,7 @@
 """What can go wrong with a request's body, and how many bytes of bodies may be held at once."""
 
 from asyncio import Future
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
 from typing import Final
@@ -16,6 +17,8 @@ class BodyFault(Enum):
     STALLED = "stalled"
     MALFORMED = "malformed"
     TOO_LONG = "too long"
+    MADE_WAY = "made way"
+    """It came too slowly while others waited for its room."""
 
 
 class BodyFailed(Exception):
@@ -64,6 +67,11 @@ class DirectBody:
         self.rest = memoryview(self._buffer)[len(beginning) :]
         """Where the next bytes go; not one byte of the next request fits in."""
 
+    @property
+    def received_bytes(self) -> int:
+        """How much of it has come."""
+        return len(self._buffer) - len(self.rest)
+
     def received(self, size_bytes: int) -> bool:
         """Note that so many bytes of `rest` are filled; return True if that was the last of it."""
         self.rest = self.rest[size_bytes:]
@@ -85,10 +93,16 @@ class ByteBudget:
 
     def __init__(self, bytes_max: int) -> None:
         self._left = bytes_max
+        self._on_shortage: Callable[[], None] = lambda: None
+
+    def when_short(self, on_shortage: Callable[[], None]) -> None:
+        """Have something called whenever there is not enough: it may see to it that there will be soon."""
+        self._on_shortage = on_shortage
 
     def take(self, size_bytes: int) -> bool:
         """Take room for a body, before it is read. False, and nothing taken, if there is not enough."""
         if size_bytes > self._left:
+            self._on_shortage()
             return False
         self._left -= size_bytes
         return True

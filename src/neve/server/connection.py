@@ -41,6 +41,8 @@ _JOIN_BYTES_MAX: Final = 64 * KIB
 _LINGER_BYTES_MAX: Final = 2 * MIB
 _LINGER_S: Final = 5.0
 """A client that is still sending would lose our answer to a reset if we closed under it."""
+_PRESSED_GRACE_S: Final = 2.0
+"""How long a body or an answer may stand still while others wait for its room."""
 _NEVER: Final = float("inf")
 
 
@@ -93,6 +95,7 @@ class Connection(asyncio.BufferedProtocol):
         self._direct: DirectBody | None = None
         self._early = b""
         self._phase_bytes = 0
+        self._phase_began_s = 0.0
         self._framed_bytes_max = 0
         self._client_done = False
         self._draining = False
@@ -133,6 +136,29 @@ class Connection(asyncio.BufferedProtocol):
             self._fail_body(BodyFault.STALLED)
         else:
             self.abort()
+
+    def make_way(self, now_s: float) -> None:
+        """Give up a body or an answer that is slower than any that is waited for: others want the room it holds.
+
+        Without this a few hundred connections that send a byte now and then would keep everybody out until their
+        deadlines. Who is only unlucky is told to come again.
+        """
+        expected = (now_s - self._phase_began_s - _PRESSED_GRACE_S) * self._deadlines.bytes_per_s_min
+        if expected <= 0:
+            return
+        if self._phase is _Phase.BODY and self._came_bytes < expected:
+            self._fail_body(BodyFault.MADE_WAY)
+        elif self._phase is _Phase.ANSWER and self._went_bytes < expected:
+            self.abort()
+
+    @property
+    def _came_bytes(self) -> int:
+        return self._phase_bytes if self._direct is None else self._direct.received_bytes
+
+    @property
+    def _went_bytes(self) -> int:
+        waiting = 0 if self._transport is None else self._transport.get_write_buffer_size()
+        return self._phase_bytes - waiting
 
     # --- what asyncio calls
 
@@ -321,6 +347,7 @@ class Connection(asyncio.BufferedProtocol):
         self._enter(_Phase.ANSWER, self._deadlines.for_transfer(len(answer.body)))
         head = response_head(answer, keep_alive=keep_alive)
         body = answer.body if with_body else b""
+        self._phase_bytes = len(head) + len(body)
         if len(body) <= _JOIN_BYTES_MAX:
             self._transport.write(head + body)
         else:
@@ -389,7 +416,8 @@ class Connection(asyncio.BufferedProtocol):
     def _enter(self, phase: _Phase, seconds: float) -> None:
         self._phase = phase
         self._phase_bytes = 0
-        self._deadline_s = self._loop.time() + seconds
+        self._phase_began_s = self._loop.time()
+        self._deadline_s = self._phase_began_s + seconds
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -6,7 +6,7 @@ after the grace period cuts off those that have not. Asked twice, it does not wa
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
@@ -16,6 +16,7 @@ from neve.server.app import App
 from neve.server.connection import Connection, Surroundings
 from neve.server.incoming import Deadlines
 
+_MAKE_WAY_PAUSE_S: Final = 0.05
 _SWEEP_S: Final = 0.25
 """How often deadlines are looked at: one timer for all connections instead of several for each request."""
 _BACKLOG: Final = 1024
@@ -76,6 +77,7 @@ class Listener:
             buffers=app.buffers,
             budget=app.budget,
         )
+        app.budget.when_short(_WayMaker(surroundings.connections, loop).make_way)
         stop, hurry = asyncio.Event(), asyncio.Event()
 
         def on_signal() -> None:
@@ -119,3 +121,20 @@ class Listener:
             connection.abort()
         # Let the ends of connections be heard.
         await asyncio.sleep(0)
+
+
+class _WayMaker:
+    """Has slow connections make way when there is no room, and not more often than that can change."""
+
+    def __init__(self, connections: Iterable[Connection], loop: asyncio.AbstractEventLoop) -> None:
+        self._connections = connections
+        self._loop = loop
+        self._not_before_s = 0.0
+
+    def make_way(self) -> None:
+        now_s = self._loop.time()
+        if now_s < self._not_before_s:
+            return
+        self._not_before_s = now_s + _MAKE_WAY_PAUSE_S
+        for connection in list(self._connections):
+            connection.make_way(now_s)

@@ -167,6 +167,8 @@ class Exchange:
 
     def fail_body(self, fault: BodyFault) -> Response:
         """Return the answer to a request whose body cannot be read (contract 2.2, choices 21 and 23)."""
+        if fault is BodyFault.MADE_WAY:
+            return self.refuse(Overloaded("the body came too slowly while others waited for its room"))
         block, block_bytes = self._block, self._context.limits.block_bytes
         if block is None:
             return self.refuse(CommonError(*_BODY_FAULTS[fault]))

@@ -53,3 +53,13 @@ def test_answers_that_nobody_reads_keep_new_bodies_out() -> None:
     assert not budget.take(1)
     budget.give_back(90)
     assert budget.take(90)
+
+
+def test_whoever_can_make_room_is_told_that_there_is_none() -> None:
+    budget = ByteBudget(100)
+    told: list[int] = []
+    budget.when_short(lambda: told.append(1))
+    assert budget.take(100)
+    assert told == []
+    assert not budget.take(1)
+    assert told == [1]

@@ -37,6 +37,7 @@ class Wire(asyncio.Transport):
         )
         self.sent = bytearray()
         self.ended = self.closed = self.aborted = self.paused = self.was_ended = False
+        self.untaken_bytes = 0
         self.connection = Connection(self.surroundings, self.loop)
         self.connection.connection_made(self)
 
@@ -57,6 +58,9 @@ class Wire(asyncio.Transport):
     def abort(self) -> None:
         self.aborted = True
         self.close()
+
+    def get_write_buffer_size(self) -> int:
+        return self.untaken_bytes
 
     def is_reading(self) -> bool:
         return not self.paused
@@ -90,6 +94,12 @@ class Wire(asyncio.Transport):
         await turn()
         if not self.connection.eof_received():
             self.close()
+        await turn()
+
+    async def press(self, seconds: float) -> None:
+        """Let the server find, so much later, that others want room."""
+        await turn()
+        self.connection.make_way(self.loop.time() + seconds)
         await turn()
 
     async def let_pass(self, seconds: float) -> None:
@@ -321,6 +331,43 @@ def test_a_dribble_does_not_move_the_deadline() -> None:
     assert run(scene).answers() == [b"408 the request's head took too long"]
 
 
+@pytest.mark.parametrize("chunk_size", [0, 3])
+@pytest.mark.parametrize(("seconds", "is_given_up"), [(0, False), (1.9, False), (2.1, True)])
+def test_a_body_that_stands_still_makes_way_for_others(
+    chunk_size: int, seconds: float, is_given_up: bool
+) -> None:
+    async def scene(wire: Wire) -> None:
+        data = request("/a", "x" * 60, chunk_size=chunk_size)
+        head, _, body = data.partition(b"\r\n\r\n")
+        await wire.send(head + b"\r\n\r\n")
+        await wire.press(seconds)
+        await wire.send(body)
+
+    wire = run(scene)
+    expected = b"400 made way" if is_given_up else b"200 /a " + b"x" * 60
+    assert wire.answers() == [expected]
+
+
+def test_a_body_that_comes_at_its_pace_makes_way_for_nobody() -> None:
+    async def scene(wire: Wire) -> None:
+        data = request("/a", "x" * 60)
+        await wire.send(data[:-10])
+        await wire.press(2 + 40 / DEADLINES.bytes_per_s_min)
+        await wire.send(data[-10:])
+
+    assert run(scene).answers() == [b"200 /a " + b"x" * 60]
+
+
+def test_who_works_or_waits_makes_way_for_nobody() -> None:
+    async def scene(wire: Wire) -> None:
+        await wire.press(1000)
+        await wire.send(b"POST /a HTT")
+        await wire.press(1000)
+        await wire.send(request("/a", "b")[len(b"POST /a HTT") :])
+
+    assert run(scene).answers() == [b"200 /a b"]
+
+
 def test_working_has_no_deadline() -> None:
     answer_now = asyncio.Event()
 
@@ -344,6 +391,23 @@ def test_an_answer_that_is_not_taken_is_given_up() -> None:
         await wire.let_pass(29)
         assert not wire.aborted
         await wire.let_pass(31)
+        assert wire.aborted
+
+    run(scene)
+
+
+def test_an_answer_that_is_not_taken_makes_way_for_others() -> None:
+    async def scene(wire: Wire) -> None:
+        wire.connection.pause_writing()
+        wire.untaken_bytes = 10**6
+        await wire.send(request("/a"))
+        await wire.press(1.9)
+        assert not wire.aborted
+        wire.untaken_bytes = 0
+        await wire.press(2.2)
+        assert not wire.aborted
+        wire.untaken_bytes = 10**6
+        await wire.press(2.2)
         assert wire.aborted
 
     run(scene)

@@ -238,7 +238,12 @@ def admitted_put(door: Door, **options: Any) -> Exchange:
     return exchange
 
 
-@pytest.mark.parametrize("fault", BodyFault)
+def test_a_body_that_made_way_is_asked_to_come_again(door: Door) -> None:
+    response = admitted_put(door).fail_body(BodyFault.MADE_WAY)
+    assert (response.status, header(response, "Retry-After")) == (503, "1")
+
+
+@pytest.mark.parametrize("fault", sorted(set(BodyFault) - {BodyFault.MADE_WAY}, key=str))
 def test_live_a_block_that_cannot_be_read_is_told_in_the_words_tools_match(
     door: Door, fault: BodyFault
 ) -> None:
