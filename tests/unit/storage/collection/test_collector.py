@@ -20,7 +20,7 @@ from collection_scene import (
 from copy_scene import ask, source
 from neve.domain.blocks import ChunkId
 from neve.domain.identities import SnapshotId
-from neve.domain.snapshots import State
+from neve.domain.snapshots import CompletionClaim, State
 from neve.errors import CollectionStopped, SnapshotNotFound, StoreUnavailable
 from neve.events import CollectionEnded, CollectionRefused
 from neve.storage.collection.marking import Claims
@@ -28,7 +28,7 @@ from neve.storage.progress import Progress
 from neve.stores.metadata.contract_needs import Need
 from neve.testing.memory_keys import MemoryKeys
 from neve.testing.world import ACCOUNT, World
-from usage_scene import KEEP_ALL
+from usage_scene import KEEP_ALL, Filled
 
 
 def snapshot(world: World, *fills: int, parent: str | None = None, kms_key_arn: str | None = None) -> str:
@@ -155,6 +155,33 @@ def test_completed_snapshots_keep_their_chunks_when_their_rows_are_gone(world: W
     assert world.collect().snapshots_settled == 0
     world.restart()
     assert len(world.read(snapshot_id)) == 3
+
+
+def test_a_node_that_is_held_leads_on_all_the_same(world: World) -> None:
+    """Rows of an upload are marked, then it is finished: the nodes that it holds lead to more than was marked."""
+    parent = snapshot(world)
+    given_up = world.start(parent=parent)
+    world.put(given_up, 2, block(2))
+    kept = snapshot(world, 1, 2, parent=parent)
+    image = world.read(kept)
+    world.collect()
+    between = Between(world)
+
+    def finish_and_give_up(_number: int, call: str) -> None:
+        if call == "metadata.blocks":
+            between.on_return = give_up
+            world.put(given_up, 1, block(1))
+            record = world.metadata.snapshot(ACCOUNT, SnapshotId(given_up))
+            Filled.half_seal(world, record, CompletionClaim(changed_blocks_count=2, aggregate=None))
+
+    def give_up(_number: int, call: str) -> None:
+        if call.endswith("close_undo"):
+            world.delete(given_up)
+
+    between.on_return = finish_and_give_up
+    between.collect()
+    world.restart()
+    assert world.read(kept) == image
 
 
 def test_the_archive_is_brought_up_to_date_before_chunks_go(world: World) -> None:
