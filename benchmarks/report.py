@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.collecting import CollectionMeasurement
 from benchmarks.many_snapshots import CALLS, CallMeasurement
 from benchmarks.throughput import Measurement, mib_per_s
 from benchmarks.volume_sizes import SizeMeasurement
@@ -154,6 +155,46 @@ def snapshots_table(measurements: Sequence[CallMeasurement]) -> str:
     return _aligned(rows)
 
 
+def collection_table(measurements: Sequence[CollectionMeasurement]) -> str:
+    """Return one line for each collection."""
+    rows = [
+        [
+            "collection",
+            "chunks",
+            "snapshots",
+            "rows gone",
+            "chunks gone",
+            "s",
+            "CPU s",
+            "MiB added",
+            "transactions",
+            "longest ms",
+            "wait p50 ms",
+            "p99 ms",
+            "max ms",
+        ]
+    ]
+    rows += [
+        [
+            each.what,
+            str(each.chunks),
+            str(each.snapshots),
+            str(each.rows_dropped),
+            str(each.chunks_dropped),
+            f"{each.seconds:.1f}",
+            f"{each.cpu_s:.1f}",
+            f"{each.grown_bytes / _MIB:.0f}",
+            str(each.transactions),
+            f"{each.longest_ms:.0f}",
+            f"{each.waits_p50_ms:.1f}",
+            f"{each.waits_p99_ms:.1f}",
+            f"{each.wait_max_ms:.0f}",
+        ]
+        for each in measurements
+    ]
+    return _aligned(rows)
+
+
 def machine() -> dict[str, Any]:
     """Return what the numbers were measured on."""
     cpu = ""
@@ -192,7 +233,9 @@ def write(directory: Path, name: str, facts: dict[str, Any], tables: Sequence[st
     return path
 
 
-def as_facts(measurement: Measurement | SizeMeasurement | CallMeasurement) -> dict[str, Any]:
+def as_facts(
+    measurement: Measurement | SizeMeasurement | CallMeasurement | CollectionMeasurement,
+) -> dict[str, Any]:
     """Return a measurement as JSON can hold it."""
     return asdict(measurement)
 

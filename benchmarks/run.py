@@ -1,8 +1,8 @@
 """`make bench`: what the service does on this machine, next to the least that any service would have to do.
 
-    python -m benchmarks.run                  three repetitions, about seven minutes
+    python -m benchmarks.run                  three repetitions, about fifteen minutes
     python -m benchmarks.run --full           five times as many requests, five repetitions
-    python -m benchmarks.run --part sizes     only one part: throughput, sizes or snapshots
+    python -m benchmarks.run --part sizes     only one part: throughput, sizes, snapshots or collection
 
 The table goes to standard output, and with all details to bench-results/. How to read it: benchmarks/README.md.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import report
+from benchmarks.collecting import Collecting
 from benchmarks.many_snapshots import SNAPSHOT_COUNTS, CallMeasurement, ManySnapshots
 from benchmarks.programs import BenchmarkError, Programs
 from benchmarks.requests_file import Pool
@@ -50,6 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             calls = _snapshots(directory)
             facts["snapshots"] = [report.as_facts(each) for each in calls]
             tables.append(report.snapshots_table(calls))
+        if options.part in {None, "collection"}:
+            collections = Collecting(directory / "collection").measure()
+            facts["collection"] = [report.as_facts(each) for each in collections]
+            tables.append(report.collection_table(collections))
     except BenchmarkError as error:
         print(f"No numbers: {error}", file=sys.stderr)
         return 1
@@ -114,7 +119,9 @@ def _heading(facts: dict[str, object]) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make bench", description="Measure throughput and latency.")
     parser.add_argument("--full", action="store_true", help="more requests, more repetitions")
-    parser.add_argument("--part", choices=["throughput", "sizes", "snapshots"], help="measure only this")
+    parser.add_argument(
+        "--part", choices=["throughput", "sizes", "snapshots", "collection"], help="measure only this"
+    )
     parser.add_argument(
         "--directory", type=Path, help="put the stores on this file system instead of bench-results/"
     )
