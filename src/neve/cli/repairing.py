@@ -96,7 +96,7 @@ def repair(
     Exit status:
       0    everything is whole
       1    it could not go on, or another repair is under way
-      2    wrong usage, or AWS settings that are missing or cannot be used
+      2    wrong usage, no copy of the store there, or AWS settings that are missing or cannot be used
       3    the service that --from-snapshot asks refuses
       4    no store there, or it cannot be opened
       5    the server, or the service that --from-snapshot asks, did not answer

@@ -62,7 +62,7 @@ class Feeding:
                 return
             if request.failure:
                 self._failures[wanted.volume] = request.failure
-            else:
+            elif not self._given:
                 self._given = [request.data]
             self._changed.notify()
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import Final
 
+from neve.errors import StoreUnusable
 from neve.events import Report
 from neve.limits import Limits
 from neve.server.administration.feeding import Feeding
@@ -24,7 +25,7 @@ OpenRepairer = Callable[[Report], Repairer]
 
 
 OpenReplica = Callable[[str], AbstractContextManager[RepairSource]]
-"""Opens segments elsewhere on the store's machine, to read from. Raises StoreUnusable if there are none."""
+"""Opens segments elsewhere on the store's machine, to read from. Entering raises StoreUnusable if there are none."""
 
 
 class RepairDesk:
@@ -50,13 +51,19 @@ class RepairDesk:
         def work(task: Task) -> RepairOutcome:
             repairer = self._open_repairer(counting(task, self._report))
             with ExitStack() as opened:
-                replicas = [opened.enter_context(self._open_replica(path)) for path in request.replicas]
+                replicas = [self._replica(opened, path) for path in request.replicas]
                 sources = [*replicas, *self._volumes(task, request.volumes)]
                 found = repairer.repair(sources, on_progress=task.on_progress, check=task.check)
             task.replace_rows(_rows(found))
             return _outcome(found)
 
         return view_of(self._tasks.begin(TaskKind.REPAIR, work))
+
+    def _replica(self, opened: ExitStack, path: str) -> RepairSource:
+        try:
+            return opened.enter_context(self._open_replica(path))
+        except StoreUnusable as error:
+            raise invalid(str(error)) from None
 
     def _volumes(self, task: Task, names: Sequence[str]) -> list[RepairSource]:
         feeding = Feeding()
