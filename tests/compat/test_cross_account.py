@@ -15,6 +15,7 @@ import pytest
 from botocore.exceptions import ClientError, WaiterError
 
 from compat.people import People, Person, allow, told
+from fix_scoreboard import Figure
 from neve.domain.blocks import checksum_b64, digest
 from neve.limits import STANDARD
 from neve.server.operations import OPERATIONS
@@ -628,6 +629,24 @@ def test_what_another_account_has_is_what_nobody_has(victim: Victim, intruder: I
         assert of_the_victims.startswith(row.answer)
         assert of_the_victims == answer(row, person, victim.absent)
     assert victim.photo() == victim.before
+
+
+@pytest.mark.slow
+@pytest.mark.row(21)
+def test_the_whole_matrix_leaks_nothing(victim: Victim, intruder: Intruder, figure: Figure) -> None:
+    """The rows once more, in one go, so that they can be counted."""
+    pairs = leaks = 0
+    for parameter in ROWS:
+        (row,) = parameter.values
+        assert isinstance(row, Row)
+        for person in intruder.people:
+            of_the_victims = answer(row, person, victim.foreign)
+            leaks += of_the_victims != answer(row, person, victim.absent)
+            pairs += 1
+    assert (leaks, victim.photo()) == (0, victim.before)
+    figure(
+        f"leaks {leaks} of {pairs} pairs of operation and person ({len(FOREIGN)} operations that name something)"
+    )
 
 
 def test_who_may_not_open_a_ciphertext_learns_nothing_of_the_key_it_is_to_be_wrapped_under(
