@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 from threading import Lock
 
 from neve.assemble_keys import Keys
-from neve.assemble_upkeep import UpkeepParts, collector_on, repairer_on, upkeep_works, verifier_on
+from neve.assemble_upkeep import (
+    UpkeepParts,
+    collector_on,
+    damage_told_to,
+    repairer_on,
+    upkeep_works,
+    verifier_on,
+)
 from neve.clock import Clock, Entropy
 from neve.domain.audit import Recording
 from neve.domain.keyring import Keyring, Purpose
@@ -17,7 +24,7 @@ from neve.domain.rates import RateLimiter, Rates
 from neve.domain.sessions import SESSION_KEY_BYTES, SessionMint
 from neve.domain.tokens import TOKEN_KEY_BYTES, TokenMint
 from neve.errors import StoreError, StoreFull
-from neve.events import ChunkFoundDamaged, Report
+from neve.events import Report
 from neve.limits import Limits
 from neve.operations.context import Context, Quotas
 from neve.processors import Processors
@@ -48,7 +55,6 @@ from neve.storage.usage import Reckoner
 from neve.stores.archive.contract import ArchiveStore
 from neve.stores.marks.contract import OpenMarks
 from neve.stores.metadata.contract import MetadataStore
-from neve.stores.metadata.placement import ChunkRecord
 from neve.stores.segments.contract import SegmentStore
 
 
@@ -239,7 +245,7 @@ def _storage(on: Foundation, processors: Processors) -> _Storage:
         segments=on.segments,
         codec=codec,
         limits=on.limits,
-        on_damage=lambda record, error: on.report(_damage(record, error)),
+        on_damage=damage_told_to(on.report),
     )
     archiver = Archiver(metadata=on.metadata, store=on.archive, keyring=on.keyring)
     sealer = Sealer(
@@ -377,20 +383,10 @@ def reckoner_on(
         segments=segments,
         codec=ChunkCodec(),
         limits=limits,
-        on_damage=lambda record, error: report(_damage(record, error)),
+        on_damage=damage_told_to(report),
     )
     domains = Domains(metadata, keyring, entropy, None)
     return Reckoner(metadata=metadata, chunks=chunks, domains=domains, open_marks=open_marks, limits=limits)
-
-
-def _damage(record: ChunkRecord, error: StoreError) -> ChunkFoundDamaged:
-    return ChunkFoundDamaged(
-        domain_key=record.domain_key,
-        chunk_id=record.chunk_id.hex(),
-        segment=record.segment,
-        offset=record.offset,
-        error=f"{type(error).__name__}: {error}",
-    )
 
 
 def limits_of(settings: Settings, limits: Limits) -> Limits:

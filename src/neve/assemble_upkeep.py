@@ -10,7 +10,8 @@ from typing import Final
 
 from neve.clock import Clock, Entropy
 from neve.domain.keyring import Keyring
-from neve.events import Report
+from neve.errors import StoreError
+from neve.events import ChunkFoundDamaged, Report
 from neve.limits import Limits
 from neve.processors import Processors
 from neve.server.background import Work
@@ -19,7 +20,7 @@ from neve.server.upkeep import CollectionUpkeep, ScrubUpkeep
 from neve.settings import Settings
 from neve.storage.archiving import Archiver
 from neve.storage.chunk_codec import ChunkCodec
-from neve.storage.chunk_store import ChunkStore
+from neve.storage.chunk_store import ChunkStore, OnDamage
 from neve.storage.collection.collector import Collector
 from neve.storage.collection.report import CollectionRules
 from neve.storage.domains import Domains
@@ -28,6 +29,7 @@ from neve.storage.verification.verifier import Verifier
 from neve.stores.archive.contract import ArchiveStore
 from neve.stores.marks.contract import OpenMarks
 from neve.stores.metadata.contract import MetadataStore
+from neve.stores.metadata.placement import ChunkRecord
 from neve.stores.segments.contract import SegmentStore
 
 _FOR_EVER_MS: Final = 36_500 * 24 * 3_600_000
@@ -80,7 +82,7 @@ def collector_on(
     return Collector(
         metadata=parts.metadata,
         segments=parts.segments,
-        chunks=_chunks_on(parts),
+        chunks=_chunks_on(parts, damage_told_to(report)),
         domains=parts.domains,
         flush_archive=parts.archiver.flush,
         open_marks=parts.open_marks,
@@ -114,14 +116,31 @@ def repairer_on(parts: UpkeepParts, report: Report) -> Repairer:
     )
 
 
-def _chunks_on(parts: UpkeepParts) -> ChunkStore:
-    """Return a chunk store of its own, whose user tells by itself what is damaged."""
+def damage_told_to(report: Report) -> OnDamage:
+    """Return what tells of each read that failed because bytes are wrong or gone."""
+
+    def tell(record: ChunkRecord, error: StoreError) -> None:
+        report(
+            ChunkFoundDamaged(
+                domain_key=record.domain_key,
+                chunk_id=record.chunk_id.hex(),
+                segment=record.segment,
+                offset=record.offset,
+                error=f"{type(error).__name__}: {error}",
+            )
+        )
+
+    return tell
+
+
+def _chunks_on(parts: UpkeepParts, on_damage: OnDamage = lambda _record, _error: None) -> ChunkStore:
+    """Return a chunk store of its own. By itself it tells nobody what is damaged: verification does."""
     return ChunkStore(
         metadata=parts.metadata,
         segments=parts.segments,
         codec=ChunkCodec(),
         limits=parts.limits,
-        on_damage=lambda _record, _error: None,
+        on_damage=on_damage,
     )
 
 
