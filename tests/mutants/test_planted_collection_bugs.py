@@ -11,7 +11,7 @@ from neve.domain.snapshots import State
 from neve.errors import ChunkMissing
 from neve.storage.archiving import Archiver
 from neve.storage.chunk_store import ChunkStore, Content
-from neve.storage.collection import collector, dropping, foretelling, marking, rewriting
+from neve.storage.collection import collector, dropping, foretelling, marking, rewriting, sweeping
 from neve.storage.collection.marking import Claims, Marking
 from neve.storage.collection.rewriting import Rewriter
 from neve.storage.collection.round import Round
@@ -168,7 +168,7 @@ def a_listing_is_believed(patch: pytest.MonkeyPatch) -> None:
 def _believing(self: Sweeper, listed: Any) -> None:
     for uses in self._uses():
         for use in uses:
-            if use.state is SegmentState.LIVE and not listed.marks([bytes.fromhex(use.name)]):
+            if use.state is SegmentState.LIVE and not listed.marks([sweeping._mark_of(use.name)]):
                 self._note_missing(use.name)
 
 

@@ -99,8 +99,8 @@ class Collector:
         `share_max` stands in the place of the rules' own. Repeating it takes up what was left undone.
 
         Raises:
-            CollectionStopped: something cannot be right, or too much would go. Nothing was taken away, unless the message
-                says otherwise.
+            CollectionStopped: something cannot be right, or too much would go. No chunk was taken away; or, where the message
+                is about a copy, none that anybody needs.
             StoreError: a store did not do its part. What was done until then was right, and the rest is found again.
         """
         of = Round(

@@ -9,6 +9,7 @@ What is condemned or cancelled never lives again, so that its bytes may go at an
 proposes: whether something is there, or gone, is asked for each by name before it is believed.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Final
@@ -171,5 +172,5 @@ class Sweeper:
 
 
 def _mark_of(name: SegmentName) -> ChunkId:
-    """Return a name as a mark store takes it."""
-    return ChunkId(bytes.fromhex(name))
+    """Return a name as a mark store takes it: any name, for a record may have been altered."""
+    return ChunkId(hashlib.sha256(name.encode()).digest())
