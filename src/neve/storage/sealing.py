@@ -14,9 +14,16 @@ from collections.abc import Iterator
 
 from neve.clock import Clock
 from neve.domain.block_map import Merged, Node, merge
-from neve.domain.blocks import BlockIndex, ChunkId, LinearAggregate, digest
+from neve.domain.blocks import (
+    ZERO_CHUNK_ID,
+    BlockIndex,
+    ChunkId,
+    LinearAggregate,
+    digest,
+    zero_block_digest,
+)
 from neve.domain.snapshots import MESSAGE_CHECKSUM, MESSAGE_COUNT, Sealed, Snapshot, SnapshotKey
-from neve.errors import StoreUnavailable
+from neve.errors import ChunkDamaged, StoreUnavailable
 from neve.limits import MIB, Limits
 from neve.storage.archiving import Archiver
 from neve.storage.chunk_store import ChunkStore
@@ -95,9 +102,25 @@ class Sealer:
             self._chunks.loader(domain),
             nodes.add,
             snapshot.base_root,
-            ((row.block_index, row.chunk_id) for row in self._rows(snapshot.key)),
+            self._writes(snapshot.key, domain),
             self._limits.node_fanout,
         )
+
+    def _writes(self, key: SnapshotKey, domain: OpenDomain) -> Iterator[tuple[BlockIndex, ChunkId]]:
+        """Yield the content of each block that was written, having seen that its row means what was acknowledged.
+
+        A row refers to its chunk by number: were that altered, by a disk say, every proof after this would prove another
+        block's content.
+
+        Raises:
+            ChunkDamaged: a row was altered. Nothing may be completed with it.
+        """
+        for row in self._rows(key):
+            if not means_what_it_says(row, domain, self._limits):
+                raise ChunkDamaged(
+                    f"the row of block {row.block_index} refers to other content than was written: it was altered"
+                )
+            yield row.block_index, row.chunk_id
 
     def _rows(self, key: SnapshotKey) -> Iterator[BlockRow]:
         after: BlockIndex | None = None
@@ -107,6 +130,18 @@ class Sealer:
                 raise StoreUnavailable("the service is stopping")
             yield from rows
             after = rows[-1].block_index
+
+
+def means_what_it_says(row: BlockRow, domain: OpenDomain, limits: Limits) -> bool:
+    """Return whether a block row's chunk has the content whose digest is in the row.
+
+    Raises:
+        ChunkDamaged: the digest is not one that a row of this domain holds.
+    """
+    written = domain.unmask(row.digest)
+    if row.chunk_id == ZERO_CHUNK_ID:
+        return written == zero_block_digest(limits.block_bytes)
+    return row.chunk_id == domain.chunk_id(written)
 
 
 class _NodeWriter:

@@ -668,6 +668,12 @@ class MemoryMetadataStore:
         with self._alone():
             return self._facts
 
+    def flaws(self, check: Callable[[], None], *, limit: int) -> Sequence[str]:
+        assert limit > 0
+        with self._alone():
+            check()
+            return []
+
     def statistics(self) -> MetadataStatistics:
         with self._alone():
             return MetadataStatistics(

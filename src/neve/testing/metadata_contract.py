@@ -54,6 +54,7 @@ from neve.testing.metadata_contract_segments import (
     CondemnContract,
     RepointContract,
     SegmentsContract,
+    SoundnessContract,
     VerifiedContract,
 )
 from neve.testing.metadata_contract_sharing import CheckStartContract, PermissionsContract
@@ -101,6 +102,7 @@ class MetadataStoreContract(
     CondemnContract,
     RepointContract,
     VerifiedContract,
+    SoundnessContract,
     BadChunksContract,
     UndoingContract,
     DeletionsContract,

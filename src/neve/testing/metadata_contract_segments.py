@@ -368,3 +368,11 @@ class BadChunksContract:
         scene.store.mark_bad(scene.domain_key, chunk_id(1))
         assert not scene.store.collection.clear_bad(replace(record, **difference))
         assert scene.store.stored(scene.domain_key, [chunk_id(1)]) == set()
+
+
+class SoundnessContract:
+    """What a store says of itself."""
+
+    def test_a_sound_store_finds_nothing_wrong_with_itself(self, scene: Scene) -> None:
+        scene.put(scene.start(), {1: 7})
+        assert scene.store.flaws(lambda: None, limit=5) == []

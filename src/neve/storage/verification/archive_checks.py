@@ -5,6 +5,7 @@ of which proves. Objects of the archive are sealed under their names. So where t
 way, one of them was altered or is an older one, and this is what notices.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,7 +16,7 @@ from neve.errors import ArchiveDamaged, ArchiveMissing, StoreUnusable
 from neve.storage.archive_format import object_name, open_record
 from neve.storage.progress import Check, OnProgress, Progress, Unit
 from neve.storage.verification.report import FINDINGS_MAX, FindingKind, Findings
-from neve.stores.archive.contract import ArchiveStore
+from neve.stores.archive.contract import NAME_PATTERN, ArchiveStore
 from neve.stores.metadata.contract import MetadataStore
 from neve.stores.metadata.contract_archive import ArchivedRecord, ArchiveKind, ArchiveName
 
@@ -101,6 +102,10 @@ class ArchiveChecks:
                 self._findings.add(doubt.kind, object_name(name), doubt.what)
 
     def _doubt(self, name: ArchiveName) -> _Doubt | None:
+        if re.fullmatch(NAME_PATTERN, object_name(name)) is None:
+            return _Doubt(
+                FindingKind.ARCHIVE_DIFFERS, "the database has a name that nothing ever has: it was altered"
+            )
         recorded = self._metadata.archive.export(name)
         try:
             kept = open_record(name, self._archive.read(object_name(name)), self._keyring)
@@ -110,16 +115,21 @@ class ArchiveChecks:
             return _Doubt(FindingKind.ARCHIVE_MISSING, "the database has it, and the archive does not")
         except (ArchiveDamaged, StoreUnusable) as error:
             return _Doubt(FindingKind.ARCHIVE_DAMAGED, str(error))
-        if recorded is None:
-            return _Doubt(
-                FindingKind.ARCHIVE_UNEXPLAINED, "the archive has it, and the database knows nothing of it"
-            )
-        if differences := _differences(recorded, kept):
-            return _Doubt(
-                FindingKind.ARCHIVE_DIFFERS,
-                f"the database and the archive differ in {', '.join(differences)}: one of them was altered, or put back",
-            )
+        return _difference(recorded, kept)
+
+
+def _difference(recorded: ArchivedRecord | None, kept: ArchivedRecord) -> _Doubt | None:
+    if recorded is None:
+        return _Doubt(
+            FindingKind.ARCHIVE_UNEXPLAINED, "the archive has it, and the database knows nothing of it"
+        )
+    found = _differences(recorded, kept)
+    if not found:
         return None
+    return _Doubt(
+        FindingKind.ARCHIVE_DIFFERS,
+        f"the database and the archive differ in {', '.join(found)}: one of them was altered, or put back",
+    )
 
 
 def _differences(recorded: ArchivedRecord, kept: ArchivedRecord) -> Sequence[str]:

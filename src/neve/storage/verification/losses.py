@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from neve.domain.blocks import BlockIndex, ChunkId, ChunkKind
 from neve.domain.identities import DomainKey
 from neve.domain.snapshots import SnapshotKey
-from neve.errors import InvariantError, StoreUnusable
+from neve.errors import ChunkDamaged, InvariantError, StoreUnusable
 from neve.limits import BLOCK_MAP_DEPTH, Limits
 from neve.storage.domains import Domains
 from neve.storage.progress import OnProgress, Progress, Unit
+from neve.storage.sealing import means_what_it_says
 from neve.storage.verification.report import (
     FINDINGS_MAX,
     RANGES_MAX,
@@ -119,8 +120,23 @@ class LossSearch:
             for rows in self._rows(need.key, None):
                 lost = self._trees.lost(need.domain_key, [row.chunk_id for row in rows])
                 for row in rows:
+                    self._look_at_row(need, row)
                     if row.chunk_id in lost:
                         yield _of_block(row.block_index, row.chunk_id)
+
+    def _look_at_row(self, need: Need, row: BlockRow) -> None:
+        domain = self._domains.by_key(need.domain_key)
+        try:
+            is_right = means_what_it_says(row, domain, self._limits)
+        except ChunkDamaged:
+            is_right = False
+        if not is_right:
+            what = (
+                "its row refers to other content than was written: it was altered, and is to be written again"
+            )
+            self._findings.add(
+                FindingKind.BLOCK_ROW_WRONG, f"{need.snapshot_id} block {row.block_index}", what
+            )
 
     def _of_map(self, domain_key: DomainKey, root: ChunkId, own: Need | None = None) -> Iterator[Loss]:
         if self._is_unusable(domain_key):

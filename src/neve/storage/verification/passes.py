@@ -3,11 +3,12 @@
 Losses come after everything that may mark a chunk bad, so that they name what was just found.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Final
 
 from neve.domain.identities import DomainKey
+from neve.errors import StoreUnusable
 from neve.storage.progress import Check, OnProgress, Progress, Unit
 from neve.storage.verification.archive_checks import ArchiveChecks
 from neve.storage.verification.losses import Losses, LossSearch, OnLoss
@@ -28,6 +29,7 @@ from neve.stores.metadata.contract_needs import Need
 
 _PAGE: Final = 200
 _CHANCE_BYTES: Final = 8
+_FLAWS_MAX: Final = 100
 
 
 class Pass:
@@ -39,6 +41,9 @@ class Pass:
         self._check = check
         self._findings = Findings(parts.report)
         self._tally = Tally()
+        self._finished = True
+        self._losses = Losses(snapshots=0, touched=(), touched_count=0)
+        self._archive_objects = 0
         self._segment_checks = SegmentChecks(
             metadata=parts.metadata,
             segments=parts.segments,
@@ -56,41 +61,59 @@ class Pass:
         """
         parts = self._parts
         started_ms = parts.clock.now_ms()
-        self._look_at_bad_chunks()
-        find_unexplained(parts.metadata, parts.segments, self._findings, self._check)
-        self._look_at_segments()
-        finished = True
+        flaws = parts.metadata.flaws(self._check, limit=_FLAWS_MAX)
+        for number, flaw in enumerate(flaws, start=1):
+            self._findings.add(FindingKind.RECORDS_DAMAGED, f"the database, {number}", flaw)
+        self._try(self._look_at_bad_chunks)
+        self._try(lambda: find_unexplained(parts.metadata, parts.segments, self._findings, self._check))
+        self._try(self._look_at_segments)
         if sample is not None:
-            finished = self._read_sample(sample, budget_s)
+            self._try(lambda: self._read_sample(sample, budget_s))
         elif data:
-            finished = self._read_all(budget_s)
-        losses = search_losses(parts, self._findings, _tell_nobody, self._on_progress, self._check)
-        objects = ArchiveChecks(
-            metadata=parts.metadata,
-            archive=parts.archive,
-            keyring=parts.keyring,
-            findings=self._findings,
-            check=self._check,
-        ).run(self._on_progress)
+            self._try(lambda: self._read_all(budget_s))
+        self._try(self._look_for_losses)
+        self._try(self._look_at_archive)
         return VerificationReport(
             started_ms=started_ms,
             ended_ms=parts.clock.now_ms(),
             data=data,
             sample=sample,
-            finished=finished,
+            finished=self._finished,
             segments=self._tally.segments,
             segments_read=self._tally.segments_read,
             bytes_read=self._tally.bytes_read,
             chunks_proven=self._tally.proven,
             unproven=[self._tally.unproven[arn] for arn in sorted(self._tally.unproven)],
             chunks_cleared=self._tally.cleared,
-            snapshots=losses.snapshots,
-            archive_objects=objects,
+            snapshots=self._losses.snapshots,
+            archive_objects=self._archive_objects,
             findings=self._findings.listed,
             finding_counts=dict(self._findings.counts),
-            touched=losses.touched,
-            touched_count=losses.touched_count,
+            touched=self._losses.touched,
+            touched_count=self._losses.touched_count,
         )
+
+    def _try(self, work: Callable[[], None]) -> None:
+        """Do a part of it; what the records keep from being done is found, and the rest goes on."""
+        try:
+            work()
+        except StoreUnusable as error:
+            self._findings.add(FindingKind.RECORDS_DAMAGED, "the database", str(error))
+
+    def _look_for_losses(self) -> None:
+        self._losses = search_losses(
+            self._parts, self._findings, _tell_nobody, self._on_progress, self._check
+        )
+
+    def _look_at_archive(self) -> None:
+        parts = self._parts
+        self._archive_objects = ArchiveChecks(
+            metadata=parts.metadata,
+            archive=parts.archive,
+            keyring=parts.keyring,
+            findings=self._findings,
+            check=self._check,
+        ).run(self._on_progress)
 
     # --- what is marked bad
 
@@ -135,8 +158,8 @@ class Pass:
                     self._findings.add(FindingKind.ROW_WRONG, use.name, what)
             after = page[-1].segment_key
 
-    def _read_all(self, budget_s: float | None) -> bool:
-        """Read segments, those first that were verified longest ago; return whether time was enough for all."""
+    def _read_all(self, budget_s: float | None) -> None:
+        """Read segments, those first that were verified longest ago, for as long as there is time."""
         began_s = self._parts.clock.monotonic_s()
         moment_ms = self._parts.new_moment()
         total = self._parts.metadata.collection.verification_standing().size_bytes
@@ -146,22 +169,22 @@ class Pass:
         ):
             for use in page:
                 if budget_s is not None and self._parts.clock.monotonic_s() - began_s >= budget_s:
-                    return False
+                    self._finished = False
+                    return
                 self._read(use, moment_ms, total)
             after = page[-1]
-        return True
 
-    def _read_sample(self, share: float, budget_s: float | None) -> bool:
-        """Read those segments that chance chooses; return whether time was enough for all of them."""
+    def _read_sample(self, share: float, budget_s: float | None) -> None:
+        """Read those segments that chance chooses, for as long as there is time."""
         began_s = self._parts.clock.monotonic_s()
         moment_ms = self._parts.new_moment()
         total = int(self._parts.metadata.collection.verification_standing().size_bytes * share)
         for use in self._segments():
             if budget_s is not None and self._parts.clock.monotonic_s() - began_s >= budget_s:
-                return False
+                self._finished = False
+                return
             if self._is_chosen(share):
                 self._read(use, moment_ms, total)
-        return True
 
     def _read(self, use: SegmentUse, moment_ms: int, total_bytes: int) -> None:
         self._check()

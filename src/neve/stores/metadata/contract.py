@@ -30,7 +30,7 @@ shows them. The store itself may take longer to let millions of them go, so that
 that, a slice at a time. Until then they still hold their chunk rows, which errs on the safe side.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -563,6 +563,15 @@ class MetadataStore(Protocol):
 
     def facts(self) -> StoreFacts:
         """Return what was decided when the store was created."""
+        ...
+
+    def flaws(self, check: Callable[[], None], *, limit: int) -> Sequence[str]:
+        """Return what is wrong with how the store keeps its records, in up to `limit` sentences for a person; nothing
+        of a store that is sound.
+
+        It knows its own structure and references, and nothing of whether what stands there is true. Takes time
+        proportional to the store's size, and hinders nobody; `check` is called often, and what it raises ends it.
+        """
         ...
 
     def statistics(self) -> MetadataStatistics:

@@ -4,7 +4,7 @@ Every method is one transaction of `SqliteDatabase` around one function of `reco
 and is common to all SQL stores; how it becomes durable stands in `sqlite_database`. One process owns the store.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -52,6 +52,7 @@ from neve.stores.metadata.sqlite_identities import SqliteIdentityRecords
 from neve.stores.metadata.sqlite_keys import SqliteKeyRecords
 from neve.stores.metadata.sqlite_lifecycle import SqliteLifecycleRecords
 from neve.stores.metadata.sqlite_needs import SqliteNeedRecords
+from neve.stores.metadata.sqlite_schema import altered_schema
 
 
 class SqliteMetadataStore:
@@ -362,6 +363,11 @@ class SqliteMetadataStore:
     def facts(self) -> StoreFacts:
         with self._database.reading() as session:
             return reading.facts(session)
+
+    def flaws(self, check: Callable[[], None], *, limit: int) -> Sequence[str]:
+        with self._database.reading(one_statement=True) as session:
+            altered = altered_schema(session)
+        return [*altered, *self._database.flaws(check, limit=limit)][:limit]
 
     def statistics(self) -> MetadataStatistics:
         with self._database.reading() as session:

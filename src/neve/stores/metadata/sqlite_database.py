@@ -18,10 +18,10 @@ It knows no table. Everything apsw raises ends here, in `translated`.
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeGuard
 
 import apsw
 
@@ -46,6 +46,8 @@ _BUSY_TIMEOUT_MS: Final = 5_000
 """One process owns the store, so only a stray tool that looks into the database can make anybody wait."""
 _WRITER_CACHE_KIB: Final = 16 * 1024
 _READER_CACHE_KIB: Final = 2 * 1024
+_STEPS_BETWEEN_CHECKS: Final = 100_000
+"""Of SQLite's machine: a few milliseconds."""
 _CHECKPOINT_FRAMES: Final = 2_000
 """Log frames (pages of 4 KiB) between checkpoints: 8 MiB, so that a page changed by several commits is copied once."""
 _RESTART_FRAMES: Final = 16 * _CHECKPOINT_FRAMES
@@ -70,7 +72,7 @@ def check_library(version: str) -> None:
         )
 
 
-def translated(error: apsw.Error | OSError) -> NeveError:
+def translated(error: apsw.Error | OSError | ValueError) -> NeveError:
     """Return what a driver's failure means to us. The one place that decides it."""
     sentence = f"{type(error).__name__}: {error}"
     match error:
@@ -81,12 +83,25 @@ def translated(error: apsw.Error | OSError) -> NeveError:
                 f"the metadata is damaged, or was read wrongly this time ({sentence}): stop the server, check the disk, start it "
                 "again, and if it says the same then, bring back a copy of the database"
             )
+        case ValueError():
+            return StoreUnusable(
+                f"the metadata has a value that nobody writes there ({sentence}): it was altered, by a failing disk, say; "
+                "bring back a copy of the database, or make it anew"
+            )
         case apsw.SQLError():
             return StoreUnusable(f"the metadata is not what its version says ({sentence}): it was altered")
         case apsw.ConstraintError() | apsw.MismatchError():
             return InvariantError(f"the metadata refused a record that only a bug can make ({sentence})")
         case _:
             return StoreUnavailable(f"the metadata cannot be reached ({sentence})")
+
+
+def _is_of_a_record(error: BaseException) -> TypeGuard[ValueError]:
+    """Return whether an error says that a value in the database is none that stands there.
+
+    Text that cannot be encoded was on its way in: whoever brought it has a bug.
+    """
+    return isinstance(error, ValueError) and not isinstance(error, UnicodeEncodeError)
 
 
 class SqliteSession:
@@ -100,6 +115,25 @@ class SqliteSession:
 
     def rows_of_each(self, statement: str, many: Iterable[Sequence[Value]]) -> list[Row]:
         return self._connection.executemany(statement, many).fetchall()
+
+    def flaws(self, check: Callable[[], None], *, limit: int) -> Sequence[str]:
+        """Return what SQLite finds wrong with the database, in up to `limit` sentences; `check` is called often."""
+
+        def go_on() -> bool:
+            check()
+            return False
+
+        self._connection.set_progress_handler(go_on, _STEPS_BETWEEN_CHECKS)
+        try:
+            found = [text for (text,) in self.rows(f"PRAGMA integrity_check({limit})") if text != "ok"]
+            dangling = self.rows("SELECT * FROM pragma_foreign_key_check LIMIT ?", (limit,))
+        finally:
+            self._connection.set_progress_handler(None)
+        found += [
+            f"row {row} of {table} names a row of {parent} that is not there"
+            for table, row, parent, _ in dangling
+        ]
+        return found[:limit]
 
 
 class SqliteDatabase:
@@ -167,7 +201,7 @@ class SqliteDatabase:
                 writer.execute("COMMIT")
             except BaseException as error:
                 self._take_back(writer, error)
-                if isinstance(error, apsw.Error):
+                if isinstance(error, apsw.Error) or _is_of_a_record(error):
                     raise translated(error) from error
                 raise
             if self._log_grew:
@@ -176,7 +210,7 @@ class SqliteDatabase:
                 self._checkpoint(writer)
 
     @contextmanager
-    def reading(self, *, one_statement: bool = False) -> Iterator[Session]:
+    def reading(self, *, one_statement: bool = False) -> Iterator["SqliteSession"]:
         """Run the block on the last committed state, unmoved by what is committed meanwhile.
 
         A block of one statement sees one state without a transaction around it, for a third of the cost.
@@ -199,9 +233,22 @@ class SqliteDatabase:
                 is_sound = False
                 _end(reader)
                 raise translated(error) from error
+            except ValueError as error:
+                if _is_of_a_record(error):
+                    raise translated(error) from error
+                raise
             finally:
                 if is_sound:
                     self._idle_readers.append(reader)
+
+    def flaws(self, check: Callable[[], None], *, limit: int) -> Sequence[str]:
+        """Return what SQLite finds wrong with its pages, indexes and references, in up to `limit` sentences.
+
+        Raises:
+            StoreUnavailable, StoreUnusable; whatever `check` does, which is called often.
+        """
+        with self.reading(one_statement=True) as session:
+            return session.flaws(check, limit=limit)
 
     def shed_log(self) -> None:
         """Leave nothing in the log that is no longer in the database.

@@ -113,6 +113,7 @@ class LocalSegmentStore:
     def read(self, name: SegmentName, offset: int, size: int) -> bytes:
         assert offset >= 0
         assert size > 0
+        self._check_name(name)
         with (
             self._translated_read(name),
             self._opened.borrow(self._path(name)) as descriptor,
@@ -129,6 +130,7 @@ class LocalSegmentStore:
         return data
 
     def size(self, name: SegmentName) -> int:
+        self._check_name(name)
         with self._translated_read(name), self._opened.borrow(self._path(name)) as descriptor:
             return self._files.size(descriptor)
 
@@ -249,6 +251,12 @@ class LocalSegmentStore:
             raise self._missing(name) from error
         except OSError as error:
             raise StoreUnavailable(f"segment {name} cannot be read: {error}") from error
+
+    @staticmethod
+    def _check_name(name: SegmentName) -> None:
+        """Return if a segment can be called so: whoever asks may have read the name from a record that was altered."""
+        if _NAME.fullmatch(name) is None:
+            raise SegmentMissing(f"segment {name!r} is not there: none is ever called so")
 
     def _missing(self, name: SegmentName) -> StoreError:
         """Tell a segment that is gone from a whole disk that is."""

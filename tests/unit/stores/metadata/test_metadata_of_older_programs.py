@@ -21,6 +21,7 @@ from neve.stores.metadata.schema import SQLITE
 from neve.stores.metadata.session import Session
 from neve.stores.metadata.sqlite import SqliteMetadataStore
 from neve.stores.metadata.sqlite_database import APPLICATION_ID, SYSTEM_FILES, SqliteDatabase, create_file
+from neve.stores.metadata.sqlite_schema import altered_schema
 from neve.testing.memory_metadata import FACTS
 from neve.testing.metadata_contract_bin import put_rule, rule_of
 from neve.testing.metadata_contract_locks import lock_of
@@ -221,3 +222,4 @@ def test_the_database_is_whole_after_the_step(store: SqliteMetadataStore) -> Non
         assert steps_taken(session, SQLITE) == len(STEPS)
         assert session.rows("PRAGMA foreign_key_check") == []
         assert session.rows("PRAGMA integrity_check") == [("ok",)]
+        assert altered_schema(session) == []

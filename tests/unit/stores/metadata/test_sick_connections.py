@@ -94,6 +94,7 @@ def _calls(scene: Scene) -> Mapping[str, Callable[[MetadataStore], object]]:
         "blocks": lambda store: store.blocks(key, after=BlockIndex(0), limit=10),
         "block_count": lambda store: store.block_count(key),
         "facts": lambda store: store.facts(),
+        "flaws": lambda store: store.flaws(lambda: None, limit=9),
         "statistics": lambda store: store.statistics(),
         **_calls_of_identities(),
         **_calls_of_keys(domain),
