@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -78,7 +79,8 @@ def run(row: Row, *, full: bool) -> Result:
         )
         said = figures.read_text(encoding="utf-8").splitlines() if figures.exists() else []
     seconds = time.monotonic() - started
-    found = "; ".join(dict.fromkeys(json.loads(line)["figure"] for line in said))
+    counts = Counter(json.loads(line)["figure"] for line in said)
+    found = "; ".join(text if count == 1 else f"{count} times {text}" for text, count in counts.items())
     if done.returncode != 0:
         sys.stderr.write("\n".join(done.stdout.splitlines()[-_LINES_OF_A_FAILURE:]) + "\n")
         return _result(row, "red", found or "a test failed", seconds)

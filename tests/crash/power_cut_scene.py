@@ -33,6 +33,8 @@ from neve.testing.world import World
 DATABASE: Final = "metadata.db"
 SEGMENTS: Final = "segments"
 ARCHIVE: Final = "archive"
+_WRITE_BYTES_MAX: Final = 512
+"""A segment of these sizes takes one write or two."""
 _GOES_ON_EVERY: Final = 16
 """One in so many of the disks that are examined is written to as well."""
 
@@ -60,11 +62,14 @@ class CutStores:
         )
 
     def open_segments(self) -> LocalSegmentStore:
-        return LocalSegmentStore(self._root / SEGMENTS, DiskFiles(self.disk))
+        return LocalSegmentStore(self._root / SEGMENTS, self._files())
 
     def open_world(self, entropy: Entropy) -> World:
-        archive = LocalArchiveStore(self._root / ARCHIVE, DiskFiles(self.disk))
+        archive = LocalArchiveStore(self._root / ARCHIVE, self._files())
         return World(self, entropy=entropy, archive=archive)
+
+    def _files(self) -> DiskFiles:
+        return DiskFiles(self.disk, write_bytes_max=_WRITE_BYTES_MAX)
 
 
 @dataclass(frozen=True, slots=True)

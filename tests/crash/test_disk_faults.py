@@ -141,13 +141,16 @@ def run(
     return bool(service.disk.failed)
 
 
-def walk(recorder: Recorder, disease: Disease, stride: int) -> Examination:
+def walk(
+    recorder: Recorder, disease: Disease, stride: int = 1, program: Sequence[str] = PROGRAM
+) -> Examination:
     """Let every so-manieth change fail in turn, until the program comes to its end before it does."""
     examination = Examination()
     chance = random.Random(str(disease))
     for point in range(1 + chance.randrange(stride), POINTS_MAX, stride):
         examination.findings.cuts += 1
-        if not run(recorder, examination, Fault(disease, point, kills=chance.random() < 0.5), chance):
+        fault = Fault(disease, point, kills=chance.random() < 0.5)
+        if not run(recorder, examination, fault, chance, program):
             break
     else:
         pytest.fail("the program makes more changes than were tried")
@@ -188,5 +191,6 @@ def test_no_answer_is_wrong_wherever_the_disk_fails(
 def test_a_full_disk_that_gets_room_again_needs_nobodys_help(
     recorder: Recorder, full_size: bool, figure: Figure
 ) -> None:
-    diseases = [Disease(errno.ENOSPC, is_lasting) for is_lasting in (False, True)]
-    judge([walk(recorder, each, 1 if full_size else STRIDE) for each in diseases], figure)
+    once, lasting = (Disease(errno.ENOSPC, is_lasting) for is_lasting in (False, True))
+    examined = [walk(recorder, each, 1 if full_size else STRIDE) for each in (once, lasting)]
+    judge([*examined, walk(recorder, once, program=["put"])], figure)

@@ -1,38 +1,65 @@
 """The server is killed at the n-th call of a kind that writes, by strace, for n from 1 until it outlives that.
 
-Two stretches are walked: a few puts up to the completion, and the completion alone. Where a kill at random needs
-luck to fall between two calls, this needs none: the calls are all there are between a client and its disk.
+Four stretches are walked: a few puts up to the completion, the completion alone, a deletion, and a collection that takes
+away what was deleted and rewrites what is left. Where a kill at random needs luck to fall between two calls, this needs
+none: the calls are all there are between a client and its disk. After each kill the server is started again, the client
+does the rest of what it was about to, and every stored byte is proven.
 """
 
 import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from random import Random
+from typing import Final
 
 import pytest
-from botocore.exceptions import BotoCoreError, WaiterError
+from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 from crash.load import ConnectionLost, Wire, Writing, read, wait_completed
+from fix_scoreboard import Figure
+from neve.cli.tasks import awaited
+from neve.clock import SystemClock
+from neve.errors import StoreUnavailable
+from neve.server.administration.client import NobodyListens, RunningServer
+from neve.server.administration.messages_tasks import CollectGarbage, VerifyStore
+from neve.server.administration.messages_upkeep import VerificationOutcome
 from neve.testing.server import ServerProcess
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.row(2), pytest.mark.timeout(1800)]
 
-CALLS_MAX = {"writev": 20, "fsync": 20, "linkat": 20, "fdatasync": 20, "pwrite64": 60}
-"""What the embedded stores call to write, and how many kills are tried of each: more than a stretch has."""
-INDEXES = (0, 1500, 0)
+CALLS: Final = (
+    "writev",
+    "write",
+    "fsync",
+    "fdatasync",
+    "pwrite64",
+    "linkat",
+    "rename",
+    "unlink",
+    "ftruncate",
+)
+"""What the embedded stores call to write."""
+CALLS_MAX: Final = 400
+"""How many kills are tried of each: more than a stretch has."""
+INDEXES: Final = (0, 1500, 0)
 """A block in each leaf of the map, and one overwritten."""
+SAMPLE: Final = (("put", "fsync", 2), ("complete", "pwrite64", 9), ("collect", "unlink", 1))
+"""What make test tries."""
+QUIET: Final = {"collect_interval_s": 0, "scrub_period_s": 0, "collect_share_max": 1.0}
+"""Nothing works by itself, so that the n-th call is the stretch's own."""
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    """A server of the test's own, with default settings."""
+    """A server of the test's own."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
-    with ServerProcess(tmp_path / "store") as running:
+    with ServerProcess(tmp_path / "store", settings=QUIET) as running:
         yield running
 
 
@@ -60,63 +87,139 @@ def deadly(server: ServerProcess, call: str, number: int) -> Iterator[None]:
 
 
 class Client:
-    """A client of one snapshot that does not give up."""
+    """A client of two snapshots that share a block, which does not give up. All it does can be done again."""
 
     def __init__(self, server: ServerProcess, number: int) -> None:
         self._server = server
+        self._number = number
         self._ebs = server.client("ebs")
-        started = self._ebs.start_snapshot(VolumeSize=1)
-        self._writing = Writing(started["SnapshotId"], {})
-        # Contents that no client had before: what is stored already is written to no segment.
-        self._puts_left = [(index, 16 * number + 2 + step) for step, index in enumerate(INDEXES)]
+        self._kept = self._begun()
+        self._doomed = self._begun()
+        self._deletes = False
+        self._left = {
+            id(writing): [(index, self._seed(which, step)) for step, index in enumerate(INDEXES)]
+            for which, writing in enumerate((self._kept, self._doomed))
+        }
 
-    def put_all(self) -> None:
-        wire = Wire(self._server)
-        while self._puts_left:
-            self._writing.put(wire, *self._puts_left[0])
-            self._puts_left.pop(0)
-        wire.close()
+    def _begun(self) -> Writing:
+        return Writing(self._ebs.start_snapshot(VolumeSize=1)["SnapshotId"], {})
+
+    def _seed(self, which: int, step: int) -> int:
+        """Return a content no other client had, but that both snapshots end in the same one."""
+        own = 0 if step == len(INDEXES) - 1 else 4 * which
+        return 16 * (8 * self._number + own + step) + 2
+
+    def prepare(self, stretch: str) -> None:
+        """Do all that comes before a stretch."""
+        for step in STRETCHES:
+            if step == stretch:
+                return
+            STRETCHES[step](self)
+
+    def put(self) -> None:
+        """Write the blocks of both snapshots."""
+        for writing in (self._kept, self._doomed):
+            self._put_all(writing)
 
     def complete(self) -> None:
-        self._writing.complete(self._ebs)
-        wait_completed(self._server, self._writing.snapshot_id)
+        """Complete both, or the one that was not to be deleted yet."""
+        for writing in [self._kept] if self._deletes else [self._kept, self._doomed]:
+            writing.complete(self._ebs)
+            wait_completed(self._server, writing.snapshot_id)
+
+    def delete(self) -> None:
+        """Delete one of them."""
+        is_again, self._deletes = self._deletes, True
+        try:
+            self._server.client("ec2").delete_snapshot(SnapshotId=self._doomed.snapshot_id)
+        except ClientError as error:
+            if not is_again or error.response["Error"]["Code"] != "InvalidSnapshot.NotFound":
+                raise
+
+    def collect(self) -> None:
+        awaited(self._administrator(), CollectGarbage(at_once=True), lambda _: None)
 
     def lost(self) -> list[int]:
         """Return the indexes at which the completed snapshot is not what was written."""
-        return self._writing.lost(read(self._server, self._writing.snapshot_id, chance=Random(0)))
+        return self._kept.lost(read(self._server, self._kept.snapshot_id, chance=Random(0)))
+
+    def findings(self) -> int:
+        """Prove everything stored; return how much is not as it should be."""
+        outcome = awaited(self._administrator(), VerifyStore(data=True), lambda _: None).outcome
+        assert isinstance(outcome, VerificationOutcome)
+        return outcome.findings
+
+    def _administrator(self) -> RunningServer:
+        return RunningServer(self._server.directory, SystemClock())
+
+    def _put_all(self, writing: Writing) -> None:
+        wire = Wire(self._server)
+        left = self._left[id(writing)]
+        while left:
+            writing.put(wire, *left[0])
+            left.pop(0)
+        wire.close()
 
 
-def survives(server: ServerProcess, client: Client, *, begins_at: str, call: str, number: int) -> bool:
-    """Let the client do its work up to the completion, or die at a call; tell which."""
+STRETCHES: Final[Mapping[str, Callable[[Client], None]]] = {
+    "put": Client.put,
+    "complete": Client.complete,
+    "delete": Client.delete,
+    "collect": Client.collect,
+}
+
+
+def survives(server: ServerProcess, client: Client, stretch: str, call: str, number: int) -> bool:
+    """Let the client go through a stretch, or the server die at a call; tell which."""
+    client.prepare(stretch)
     try:
-        if begins_at == "complete":
-            client.put_all()
         with deadly(server, call, number):
-            client.put_all()
-            client.complete()
+            STRETCHES[stretch](client)
         return server.get("/healthz")[0] == 200
     except WaiterError:
         raise  # an answer, of the wrong kind
-    except (ConnectionLost, BotoCoreError, OSError):
+    except (ConnectionLost, BotoCoreError, OSError, StoreUnavailable, NobodyListens):
         return False
 
 
-@pytest.mark.parametrize("begins_at", ["put", "complete"])
-@pytest.mark.parametrize("call", CALLS_MAX)
-def test_killed_at_any_call_that_writes_the_server_comes_back_whole(
-    server: ServerProcess, call: str, begins_at: str, capsys: pytest.CaptureFixture[str]
+def dies_and_comes_back(server: ServerProcess, stretch: str, call: str, number: int) -> bool:
+    """Kill the server at a call of a stretch, and see that nothing is lost; False if there are not so many calls."""
+    client = Client(server, number)
+    if survives(server, client, stretch, call, number):
+        return False
+    assert server.wait() == -9
+    server.start()
+    for step in STRETCHES.values():
+        step(client)
+    assert client.lost() == []
+    assert client.findings() == 0
+    return True
+
+
+@pytest.mark.parametrize(("stretch", "call", "number"), SAMPLE)
+def test_killed_at_a_call_that_writes_the_server_comes_back_whole(
+    server: ServerProcess, stretch: str, call: str, number: int, figure: Figure
 ) -> None:
-    for number in range(1, CALLS_MAX[call]):
-        client = Client(server, number)
-        if survives(server, client, begins_at=begins_at, call=call, number=number):
-            break
-        assert server.wait() == -9
-        server.start()
-        client.put_all()
-        client.complete()
-        assert client.lost() == []
-    else:
-        pytest.fail(f"more calls of {call} than {CALLS_MAX[call]}")
-    assert number > 1, "there was no such call: nothing was tried"
-    with capsys.disabled():
-        sys.stdout.write(f"\nkilled at {number - 1} calls of {call} from {begins_at} on: nothing lost\n")
+    assert dies_and_comes_back(server, stretch, call, number), (
+        "there are not so many calls: nothing was tried"
+    )
+    figure(f"lost 0 at call {number} of {call} in {stretch}")
+
+
+def numbers(full_size: bool) -> Iterator[int]:
+    """Yield which calls a server is killed at: all of them, or 1, 2, 5, 10, 17 …"""
+    return iter(range(1, CALLS_MAX) if full_size else (1 + step * step for step in range(CALLS_MAX)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stretch", STRETCHES)
+def test_killed_at_any_call_that_writes_the_server_comes_back_whole(
+    server: ServerProcess, stretch: str, full_size: bool, figure: Figure
+) -> None:
+    kills = {
+        call: len(list(takewhile(partial(dies_and_comes_back, server, stretch, call), numbers(full_size))))
+        for call in CALLS
+    }
+    figure(f"lost 0, dangling 0, unreadable 0 in {sum(kills.values())} kills in {stretch}")
+    assert kills["fsync"] > 0, kills
+    assert kills["pwrite64"] > 0, kills

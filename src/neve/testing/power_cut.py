@@ -31,8 +31,10 @@ _JOURNALS: Final = ("-wal", "-journal")
 class DiskFiles:
     """`FileOperations` on a `Disk`. Safe from any thread."""
 
-    def __init__(self, disk: Disk) -> None:
+    def __init__(self, disk: Disk, *, write_bytes_max: int = 1 << 30) -> None:
+        """Take at most so many bytes at a time, as a file system may."""
         self.disk = disk
+        self._write_bytes_max = write_bytes_max
         self._open: dict[int, int] = {}
         self._next = 3
 
@@ -65,7 +67,7 @@ class DiskFiles:
         return self._opened(self.disk.number_at(path))
 
     def write(self, descriptor: int, buffers: Sequence[Buffer]) -> int:
-        number, data = self._number(descriptor), b"".join(buffers)
+        number, data = self._number(descriptor), b"".join(buffers)[: self._write_bytes_max]
         with self.disk.lock:
             self.disk.write(number, len(self.disk.node(number).content), data)
         return len(data)
