@@ -13,7 +13,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import apsw
 
@@ -67,7 +67,7 @@ def fill(database: Path, chunks: int, *, first: int = 0, log_bytes: int = 0) -> 
     log = database.with_name(f"{database.name}-wal")
     while made < chunks or log_bytes:
         count = _ROWS_A_COMMIT if log_bytes else min(chunks - made, 100_000)
-        _add(connection, int(domain_key), made, count)
+        _add(connection, domain_key, made, count)
         made += count
         if log_bytes and log.stat().st_size >= log_bytes:
             break
@@ -76,7 +76,7 @@ def fill(database: Path, chunks: int, *, first: int = 0, log_bytes: int = 0) -> 
     return made - first
 
 
-def _add(connection: apsw.Connection, domain_key: int, first: int, count: int) -> None:
+def _add(connection: apsw.Connection, domain_key: Any, first: int, count: int) -> None:
     segments = (first // CHUNKS_A_SEGMENT, (first + count - 1) // CHUNKS_A_SEGMENT + 1)
     with connection:
         connection.execute(_SEGMENTS, segments)
@@ -114,7 +114,7 @@ def restart(server: ServerProcess) -> Restart:
     ((rows,),) = connection.execute("SELECT count(*) FROM chunk").fetchall()
     connection.close()
     return Restart(
-        chunk_rows=int(rows),
+        chunk_rows=int(str(rows)),
         log_bytes=log_bytes,
         ready_s=ready_s,
         answered_s=answered_s,

@@ -312,10 +312,11 @@ class World:
         free_chunks: int = 0,
         metadata: MetadataStore | None = None,
         segments: SegmentStore | None = None,
+        past_ms: Callable[[], int] | None = None,
     ) -> Collector:
         """Return what collects this world; it keeps nothing for anybody who may want it back, unless that is asked for.
 
-        It can be given the world's stores behind something that comes between.
+        It can be given the world's stores behind something that comes between, and what does not believe the clock.
         """
         return Collector(
             metadata=metadata or self.metadata,
@@ -325,7 +326,7 @@ class World:
             flush_archive=self.archiver.flush,
             open_marks=MemoryMarkStore,
             clock=self.clock,
-            past_ms=self.clock.now_ms,
+            past_ms=past_ms or self.clock.now_ms,
             entropy=self.entropy,
             limits=self.limits,
             rules=CollectionRules(
