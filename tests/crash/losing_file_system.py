@@ -29,6 +29,9 @@ class LosingFiles(mfusepy.Operations):  # type: ignore[misc]
 
     def __init__(self, names: Names) -> None:
         self.disk = Disk("/", names)
+        self._changed: dict[int, int] = {}
+        self._changed_as_synced: dict[int, int] = {}
+        """When each file was changed, as everybody sees it and as a power cut leaves it."""
 
     def init_with_config(self, conn_info: Any, config_3: Any) -> None:
         del conn_info
@@ -40,6 +43,7 @@ class LosingFiles(mfusepy.Operations):  # type: ignore[misc]
     def cut(self, seed: str) -> None:
         """Lose what a power cut loses."""
         self.disk = self.disk.cut(random.Random(seed))
+        self._changed = dict(self._changed_as_synced)
 
     # --- looking
 
@@ -54,8 +58,7 @@ class LosingFiles(mfusepy.Operations):  # type: ignore[misc]
                 "st_blocks": len(node.content) // 512,
                 "st_uid": os.getuid(),
                 "st_gid": os.getgid(),
-                # Nothing here depends on times; one that stands would let the kernel keep pages.
-                "st_mtime": time.time_ns(),
+                "st_mtime": self._changed.get(node.number, 0),
             }
 
     def readdir(self, path: str, fh: int) -> list[tuple[str, dict[str, int], int]]:
@@ -112,14 +115,18 @@ class LosingFiles(mfusepy.Operations):  # type: ignore[misc]
 
     def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
         self.disk.write(fh, offset, data)
+        self._changed[fh] = time.time_ns()
         return len(data)
 
     def truncate(self, path: str, length: int, fh: int | None = None) -> int:
-        self.disk.truncate(self.disk.number_at(path), length)
+        number = self.disk.number_at(path)
+        self.disk.truncate(number, length)
+        self._changed[number] = time.time_ns()
         return 0
 
     def fsync(self, path: str, datasync: int, fh: int) -> int:
         self.disk.sync(fh)
+        self._changed_as_synced[fh] = self._changed.get(fh, 0)
         return 0
 
     def fsyncdir(self, path: str, datasync: int, fh: int) -> int:
