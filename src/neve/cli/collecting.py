@@ -108,9 +108,9 @@ def _show(found: CollectionOutcome) -> None:
         result(
             f"{found.segments_rewritten} segments were rewritten, {sized(found.bytes_rewritten)} of them kept."
         )
-    waiting = f"{sized(found.bytes_condemned)} in {found.segments_condemned} segments"
     if found.segments_condemned:
-        result(f"{waiting} are not needed any more, and go when `condemned_keep_s` is over.")
+        waiting = f"{sized(found.bytes_condemned)} in {found.segments_condemned} segments are not needed any more"
+        result(f"{waiting}; they are freed when `condemned_keep_s` is over.")
     result(f"{sized(found.bytes_deleted)} in {found.segments_deleted} segments are free.")
 
 

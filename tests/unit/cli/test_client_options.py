@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from neve.cli.client_options import interruptible, cache_folder, tag_of
+from neve.cli.client_options import cache_folder, interruptible, tag_of
 from neve.cli.exit_codes import CommandFailed, ExitCode
 from neve.cli.main import main
 from neve.cli.snapshots import _filters, _one_line, _with_commas

@@ -13,7 +13,7 @@ from neve.clock import SystemClock
 from neve.errors import StoreFull
 from neve.server.administration import messages
 from neve.server.administration.messages import AdministrationRefused
-from neve.server.administration.messages_tasks import ReckonUsage, ShowTask, StopTask
+from neve.server.administration.messages_tasks import CollectGarbage, ReckonUsage, ShowTask, StopTask
 from neve.server.audit.log import AuditLog
 from neve.server.audit.operators import AuditedAdministrator
 
@@ -123,3 +123,11 @@ def test_asking_how_far_work_is_is_not_written_down_its_beginning_and_its_end_ar
         desk.administrator.ask(ShowTask(task_id=task_id))
     desk.administrator.ask(StopTask(task_id=task_id))
     assert [each["request"] for each in desk.told()] == ["reckon-usage", "stop-task"]
+
+
+def test_room_may_be_made_where_there_is_none_to_write_it_down(
+    office: Office, files: Log, journal: Journal
+) -> None:
+    desk = Desk(office, files, journal)
+    desk.room.free = 0
+    desk.administrator.ask(CollectGarbage(dry_run=True))
