@@ -7,7 +7,6 @@ every byte has its turn in few verifications; each one must be found by itself.
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,7 +38,7 @@ def overwrite(path: Path, offset: int, content: bytes) -> None:
 
 def flips(full_size: bool, size_max: int) -> Iterator[tuple[int, int, int]]:
     """Yield (first offset, stride, bit): files with number n are flipped at first offset + (n mod stride)."""
-    stride = 1 if full_size else 4
+    stride = 1 if full_size else 24
     for offset in range(0, size_max + stride, stride):
         bits = range(8) if full_size else [offset // stride % 8]
         for bit in bits:
@@ -49,6 +48,7 @@ def flips(full_size: bool, size_max: int) -> Iterator[tuple[int, int, int]]:
 # --- flipped bits
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.row(8)
 def test_a_flipped_bit_of_a_segment_is_found_and_never_served(
     scene: DamageScene, full_size: bool, figure: Figure
@@ -84,10 +84,9 @@ def test_a_flipped_bit_of_a_segment_is_found_and_never_served(
     )
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.row(8)
-def test_a_flipped_bit_of_the_archive_is_found(
-    scene: DamageScene, full_size: bool, figure: Figure
-) -> None:
+def test_a_flipped_bit_of_the_archive_is_found(scene: DamageScene, full_size: bool, figure: Figure) -> None:
     originals = {path: path.read_bytes() for path in scene.objects}
     flipped = 0
     for first, stride, bit in flips(full_size, max(map(len, originals.values()))):
@@ -164,7 +163,9 @@ DAMAGES: list[Damage] = [
 ]
 
 
-def spoiled(scene: DamageScene, damage: Damage, paths: list[Path]) -> Iterator[tuple[Path, VerificationReport]]:
+def spoiled(
+    scene: DamageScene, damage: Damage, paths: list[Path]
+) -> Iterator[tuple[Path, VerificationReport]]:
     """Damage files one after another; yield each with what verification without data says, and mend it again."""
     for path in paths:
         content = path.read_bytes()
@@ -177,9 +178,9 @@ def spoiled(scene: DamageScene, damage: Damage, paths: list[Path]) -> Iterator[t
 @pytest.mark.row(9)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_segment_that_is_missing_short_long_or_another_one_is_found_without_reading_data(
-    scene: DamageScene, damage: Damage, figure: Figure
+    scene: DamageScene, damage: Damage, full_size: bool, figure: Figure
 ) -> None:
-    paths = scene.segments
+    paths = scene.segments[:: 1 if full_size else 5]
     found = sum(is_named(report, path) for path, report in spoiled(scene, damage, paths))
     figure(f"segments {damage.__name__}: {found} of {len(paths)} found; wrong answers 0")
     assert found == len(paths)
@@ -189,9 +190,9 @@ def test_a_segment_that_is_missing_short_long_or_another_one_is_found_without_re
 @pytest.mark.row(9)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_an_archived_object_that_is_missing_short_long_or_another_one_is_found(
-    scene: DamageScene, damage: Damage, figure: Figure
+    scene: DamageScene, damage: Damage, full_size: bool, figure: Figure
 ) -> None:
-    paths = scene.objects
+    paths = scene.objects[:: 1 if full_size else 3]
     found = 0
     for path, report in spoiled(scene, damage, paths):
         (finding,) = report.findings
@@ -233,19 +234,3 @@ def test_an_older_object_of_the_archive_put_back_is_found(scene: DamageScene, fi
         path.write_bytes(newer)
     assert found == len(older)
     figure(f"{found} of {len(older)} objects of the archive that were put back found")
-
-
-@pytest.mark.row(8)
-def test_a_snapshot_that_points_to_other_blocks_is_found(scene: DamageScene) -> None:
-    """The records carry no proof, and every block it then has proves: only the archive tells."""
-    first, second = list(scene.wanted)[:2]
-    snapshots = scene.stores.metadata._snapshots
-    keys = {snapshot.snapshot_id: key for key, snapshot in snapshots.items()}
-    right, other = snapshots[keys[SnapshotId(first)]], snapshots[keys[SnapshotId(second)]]
-    assert right.root != other.root
-    snapshots[right.key] = replace(right, root=other.root, block_count=other.block_count)
-    report = scene.verify(data=False)
-    (finding,) = report.findings
-    assert finding.kind is FindingKind.ARCHIVE_DIFFERS
-    assert first in finding.subject
-    assert "snapshot.root" in finding.what

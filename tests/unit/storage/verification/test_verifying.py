@@ -360,7 +360,7 @@ def test_a_check_ends_it_anywhere(world: World) -> None:
 # --- against a search that is too simple to be wrong
 
 
-@settings(max_examples=settings.default.max_examples // 4)
+@settings(max_examples=(settings.default or settings()).max_examples // 4)
 @given(program=programs, data=st.data())
 def test_exactly_what_needs_a_damaged_chunk_is_touched(program: Any, data: st.DataObject) -> None:
     keys = MemoryKeys()
