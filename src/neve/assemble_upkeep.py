@@ -5,14 +5,14 @@ again.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from neve.clock import Clock, Entropy
 from neve.domain.keyring import Keyring
 from neve.errors import StoreError
 from neve.events import ChunkFoundDamaged, Report
-from neve.limits import Limits
+from neve.limits import MIB, Limits
 from neve.processors import Processors
 from neve.server.background import Work
 from neve.server.collecting import Collections, Haste
@@ -32,6 +32,8 @@ from neve.stores.metadata.contract import MetadataStore
 from neve.stores.metadata.placement import ChunkRecord
 from neve.stores.segments.contract import SegmentStore
 
+_NODE_CACHE_BYTES: Final = 4 * MIB
+"""Whoever walks every map once meets a node again soon or never."""
 _FOR_EVER_MS: Final = 36_500 * 24 * 3_600_000
 """At once is at once, whatever a clock that was wrong has noted."""
 
