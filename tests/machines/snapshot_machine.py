@@ -10,6 +10,7 @@ two KMS keys or not at all; the keys are disabled and enabled, and their materia
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 import pytest
@@ -19,7 +20,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from neve.domain.blocks import digest
 from neve.domain.identities import SnapshotId
 from neve.domain.snapshots import State, observed
-from neve.errors import RequestError
+from neve.errors import RequestError, SnapshotNotFound
 from neve.limits import TINY
 from neve.messages.ebs import StartSnapshotRequest
 from neve.operations.ebs.start_snapshot import start_snapshot
@@ -54,10 +55,12 @@ class Modelled:
     state: State = State.PENDING
     timeout_minutes: int = 60
     last_write_ms: int = 0
+    undoable_since_ms: int | None = None
+    """When it was deleted, if that can be undone."""
 
 
 class SnapshotMachine(RuleBasedStateMachine):
-    """Start, put, complete, list, compare, read, delete, wait and restart, in any order."""
+    """Start, put, complete, list, compare, read, delete, undelete, collect, wait and restart, in any order."""
 
     make_stores: ClassVar[Callable[[], Stores]]
 
@@ -65,6 +68,8 @@ class SnapshotMachine(RuleBasedStateMachine):
     """Snapshots that were started and, as far as programs know, take blocks; some have timed out."""
     sealed = Bundle("sealed")
     """Snapshots that a right completion was accepted for."""
+    deleted = Bundle("deleted")
+    """Those of them that were deleted, whether that can be undone or not."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -193,14 +198,38 @@ class SnapshotMachine(RuleBasedStateMachine):
 
     # --- taking away, time, trouble
 
-    @rule(snapshot_id=consumes(sealed))
-    def delete(self, snapshot_id: str) -> None:
+    @rule(target=deleted, snapshot_id=consumes(sealed))
+    def delete(self, snapshot_id: str) -> str:
         self.world.delete(snapshot_id)
-        self.model[snapshot_id].state = State.DELETED
+        modelled = self.model[snapshot_id]
+        if modelled.state is State.COMPLETED:
+            modelled.undoable_since_ms = self.clock.now_ms()
+        modelled.state = State.DELETED
         with pytest.raises(RequestError):
             self.world.listed(snapshot_id)
         with pytest.raises(RequestError):
             self.world.start(parent=snapshot_id)
+        return snapshot_id
+
+    @rule(target=sealed, snapshot_id=consumes(deleted))
+    def undelete(self, snapshot_id: str) -> object:
+        modelled = self.model[snapshot_id]
+        undelete = partial(self.world.metadata.collection.undelete, ACCOUNT, SnapshotId(snapshot_id))
+        if modelled.undoable_since_ms is None:
+            with pytest.raises(SnapshotNotFound):
+                undelete(now_ms=self.clock.now_ms())
+            return multiple()
+        undelete(now_ms=self.clock.now_ms())
+        modelled.state, modelled.undoable_since_ms = State.COMPLETED, None
+        return snapshot_id
+
+    @rule(undo_s=st.sampled_from([0, 120, 3600]))
+    def collect(self, undo_s: int) -> None:
+        self.world.collect(undo_s=undo_s)
+        for modelled in self.model.values():
+            since_ms = modelled.undoable_since_ms
+            if since_ms is not None and since_ms < self.clock.now_ms() - undo_s * 1000:
+                modelled.undoable_since_ms = None
 
     @rule(snapshot_id=consumes(pending))
     def delete_pending(self, snapshot_id: str) -> None:
