@@ -163,8 +163,9 @@ class Findings:
         if len(self._known) < _REMEMBERED_MAX:
             self._known.add((kind, subject))
         self.counts[kind] += 1
-        if len(self.listed) < FINDINGS_MAX:
-            self.listed.append(Finding(kind=kind, subject=subject, what=what))
+        if len(self.listed) >= FINDINGS_MAX:
+            return  # nobody needs as many lines in a log either
+        self.listed.append(Finding(kind=kind, subject=subject, what=what))
         if not told:
             self._report(VerificationFound(kind=kind, subject=subject, error=what))
 
