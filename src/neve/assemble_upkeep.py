@@ -141,7 +141,7 @@ def _chunks_on(parts: UpkeepParts, on_damage: OnDamage = lambda _record, _error:
         metadata=parts.metadata,
         segments=parts.segments,
         codec=ChunkCodec(),
-        limits=parts.limits,
+        limits=replace(parts.limits, node_cache_bytes=_NODE_CACHE_BYTES),
         on_damage=on_damage,
     )
 
