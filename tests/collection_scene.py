@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from typing import Any, cast
 
 from copy_scene import ask
@@ -14,7 +15,8 @@ from neve.stores.metadata.contract_collection import SegmentState, SegmentUse
 from neve.stores.metadata.placement import SegmentName
 from neve.stores.segments.contract import SegmentStore
 from neve.testing.memory_keys import MemoryKeys
-from neve.testing.world import ACCOUNT, World
+from neve.testing.time_and_chance import ManualClock
+from neve.testing.world import ACCOUNT, Stores, World
 from usage_scene import Filled, Mark, Name
 
 ALL = 100_000
@@ -178,8 +180,8 @@ class Household:
         self.copied = self._snapshot([7, 8], fill=300)
         self.copy = ask(world, self.copied, encrypted=True, kms_key_id=self.arn).snapshot_id
         """Under way, of a source that is deleted."""
-        for copy in world.metadata.lifecycle.copies(after=None, limit=10):
-            world.copier.advance(copy)
+        for under_way in world.metadata.lifecycle.copies(after=None, limit=10):
+            world.copier.advance(under_way)
         self.lonely = self._snapshot(range(40, 50), fill=400)
         self.kept = self._snapshot([1, 2], fill=500)
         """To be deleted while a collection runs, or not."""
@@ -223,6 +225,18 @@ class Household:
         for index in wanted:
             self.world.put(snapshot_id, index, block(fill + index))
         return len(wanted)
+
+    def twin(self, stores: Stores) -> "Household":
+        """Return this household over stores that are a copy of its own."""
+        twin = copy(self)
+        clock = ManualClock(self.world.clock.now_ms())
+        twin.world = World(stores, keys=self.world.keys, clock=clock, archive=self.world.archive)
+        twin.images, twin.to_complete, twin.bases = (
+            dict(self.images),
+            dict(self.to_complete),
+            dict(self.bases),
+        )
+        return twin
 
     def everything_is_right(self) -> None:
         """Start again, so that nothing is remembered; finish what is under way; read all of it."""

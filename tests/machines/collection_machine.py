@@ -15,12 +15,14 @@ from copy_scene import ask
 from machines.snapshot_machine import Modelled, SnapshotMachine, fills, indexes, keys
 from neve.domain.identities import SnapshotId
 from neve.domain.snapshots import State
-from neve.errors import SnapshotNotFound, StoreUnavailable
+from neve.errors import RequestError, SnapshotNotFound, StoreUnavailable
 from neve.testing.world import ACCOUNT
 from usage_scene import KEEP_ALL
 
 UNDO_S = 240
 KEEP_S = 60
+NO_DEADLINE = 1 << 40
+"""The timeout of a copy: what tells it from others here."""
 moments = st.integers(min_value=1, max_value=250)
 """A call of a collection to a store: some have as many, others fewer, and then it comes after them."""
 
@@ -227,7 +229,7 @@ class CollectionMachine(SnapshotMachine):
         arn = None if key is None else self.key_arns[key]
         copy = ask(self.world, source, encrypted=arn is not None, kms_key_id=arn).snapshot_id
         self.model[copy] = Modelled(
-            image=dict(self.model[source].image), lineage=copy, key=arn, timeout_minutes=1 << 40
+            image=dict(self.model[source].image), lineage=copy, key=arn, timeout_minutes=NO_DEADLINE
         )
         self.go_on_copying()  # it knows its source now, which may go
         return copy
@@ -239,9 +241,17 @@ class CollectionMachine(SnapshotMachine):
             self.world.copier.advance(copy)
         self.world.seal()
         for snapshot in self.world.metadata.snapshots(ACCOUNT, after=None, limit=1000):
-            if self.model[snapshot.snapshot_id].timeout_minutes == 1 << 40:
+            if self.model[snapshot.snapshot_id].timeout_minutes == NO_DEADLINE:
                 self.model[snapshot.snapshot_id].state = snapshot.state
                 assert snapshot.state is not State.ERROR, snapshot.state_message
+
+    @rule(snapshot_id=SnapshotMachine.sealed, count=st.integers(0, 3))
+    def complete_again(self, snapshot_id: str, count: int) -> None:
+        if self.model[snapshot_id].timeout_minutes != NO_DEADLINE:
+            super().complete_again(snapshot_id, count)
+            return
+        with pytest.raises(RequestError):  # of a copy there is nothing to complete
+            self.world.complete(snapshot_id, count=count)
 
     @rule(target=SnapshotMachine.sealed, snapshot_id=consumes(copies))
     def finish_copying(self, snapshot_id: str) -> str:

@@ -11,6 +11,7 @@ from collection_scene import Between, Household, block, nothing_leaks, pass_time
 from fix_world import FolderStores, MemoryStores
 from neve.domain.snapshots import State
 from neve.errors import SnapshotNotFound, StoreUnavailable
+from neve.limits import TINY
 from neve.testing.memory_keys import MemoryKeys
 from neve.testing.world import World
 
@@ -21,10 +22,17 @@ _FULL_S = 1200
 
 
 @contextmanager
-def household(tmp_path: Path | None = None) -> Iterator[Household]:
-    stores = MemoryStores() if tmp_path is None else FolderStores(tmp_path)
-    with World(stores, keys=MemoryKeys()) as world:
+def household() -> Iterator[Household]:
+    with World(MemoryStores(), keys=MemoryKeys()) as world:
         yield Household(world)
+
+
+class CopiedStores(FolderStores):
+    """A copy of stores in a folder."""
+
+    def __init__(self, path: Path, original: Path) -> None:
+        shutil.copytree(original, path)
+        self.path, self._limits = path, TINY
 
 
 def calls_of_a_collection() -> int:
@@ -34,22 +42,22 @@ def calls_of_a_collection() -> int:
         return between.calls
 
 
-def fails_at(number: int, *, after: bool, tmp_path: Path | None = None) -> None:
-    with household(tmp_path) as house:
-        between = Between(house.world)
-        between.fail_at(number, after=after)
-        with suppress(StoreUnavailable):  # some only keep a segment from being rewritten
-            between.collect()
-        assert between.calls >= number
-        house.everything_is_right()
-        nothing_leaks(house.world)
-        house.everything_is_as_it_was_read()
+def fails_at(house: Household, number: int, *, after: bool) -> None:
+    between = Between(house.world)
+    between.fail_at(number, after=after)
+    with suppress(StoreUnavailable):  # some only keep a segment from being rewritten
+        between.collect()
+    assert between.calls >= number
+    house.everything_is_right()
+    nothing_leaks(house.world)
+    house.everything_is_as_it_was_read()
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_call_that_fails_costs_nothing(*, after: bool) -> None:
     for number in range(1 + 18 * after, calls_of_a_collection() + 1, _QUICK_EACH):
-        fails_at(number, after=after)
+        with household() as house:
+            fails_at(house, number, after=after)
 
 
 @pytest.mark.slow
@@ -57,18 +65,25 @@ def test_a_call_that_fails_costs_nothing(*, after: bool) -> None:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_every_call_that_fails_costs_nothing(*, after: bool) -> None:
     for number in range(1, calls_of_a_collection() + 1):
-        fails_at(number, after=after)
+        with household() as house:
+            fails_at(house, number, after=after)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(_FULL_S)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_every_call_to_sqlite_and_a_folder_that_fails_costs_nothing(tmp_path: Path, *, after: bool) -> None:
-    for number in range(1, calls_of_a_collection() + 1):
-        path = tmp_path / str(number)
-        path.mkdir()
-        fails_at(number, after=after, tmp_path=path)
-        shutil.rmtree(path)
+def test_calls_to_sqlite_and_a_folder_that_fail_cost_nothing(
+    tmp_path: Path, *, after: bool, full_size: bool
+) -> None:
+    original, twin = tmp_path / "original", tmp_path / "twin"
+    original.mkdir()
+    with World(FolderStores(original), keys=MemoryKeys()) as world:
+        house = Household(world)
+    for number in range(1, calls_of_a_collection() + 1, 1 if full_size else 5):
+        another = house.twin(CopiedStores(twin, original))
+        with another.world:
+            fails_at(another, number, after=after)
+        shutil.rmtree(twin)
 
 
 # --- what others do meanwhile
