@@ -142,7 +142,10 @@ class LifecycleRecords(Protocol):
         ...
 
     def empty_bin(self, *, now_ms: int, limit: int) -> Sequence[SnapshotId]:
-        """Move up to `limit` snapshots whose time in the bin is over to deleted, the longest over first; return their ids."""
+        """Move up to `limit` snapshots whose time in the bin is over to deleted, the longest over first; return their ids.
+
+        Nothing brings them back, so `now_ms` is a moment that is past without doubt, which the clock alone cannot tell.
+        """
         ...
 
     def change_rules(
