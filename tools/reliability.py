@@ -24,6 +24,8 @@ from tools.reliability_rows import ROWS, Row
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 TESTS: Final = ROOT / "tests"
+OPTIONS: Final[Sequence[str]] = ()
+"""More of pytest's."""
 _MARK: Final = re.compile(r"mark\.row\((\d+)\)")
 _SKIPPED: Final = re.compile(r"^SKIPPED .*?: (.*)$", re.MULTILINE)
 _PASSED: Final = re.compile(r"\b(\d+) passed")
@@ -70,7 +72,19 @@ def run(row: Row, *, full: bool) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         figures = Path(folder) / "figures"
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-n", "0", "-rs", "--row", str(row.number), *files],
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "-n",
+                "0",
+                "-rs",
+                "--row",
+                str(row.number),
+                *OPTIONS,
+                *files,
+            ],
             cwd=ROOT,
             env={**os.environ, "NEVE_FIGURES": str(figures), "NEVE_FULL_SIZE": "1" if full else "0"},
             capture_output=True,
