@@ -45,8 +45,9 @@ _WANTED_MAX: Final = 32_768
 _PLACES_MAX: Final = 64
 """Of one chunk. One that a volume is full of is found at the first of them, or nowhere."""
 _PAGE: Final = 1_000
-_BLOCK_TRIED: Final = -1
-"""What a block is marked with; a node is marked with how many nodes had come back by then."""
+_TRIED_FOR_GOOD: Final = -1
+"""What a block is marked with whose places were known. Nodes, and blocks that nobody knew where they belong, are marked
+with how many nodes had come back by then: with one more they may be found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +117,7 @@ class RepairSearch:
             StoreError: this store could not be read or written this time.
         """
         while wishes := self._wishes():
-            labels = {name: self._label(wanted.kind) for name, wanted in wishes.items()}
+            labels = {name: self._label(wanted) for name, wanted in wishes.items()}
             for trying in tries:
                 if wishes:
                     self._ask(trying, wishes)
@@ -158,7 +159,7 @@ class RepairSearch:
         if name in wishes or len(wishes) >= _WANTED_MAX:
             return wishes.get(name)
         tried = self._tried.marks([chunk_id]).get(chunk_id)
-        if tried is not None and tried.label == self._label(kind):
+        if tried is not None and tried.label in {_TRIED_FOR_GOOD, self._nodes_back}:
             return None
         try:
             domain = self._domains.by_key(domain_key)
@@ -168,8 +169,9 @@ class RepairSearch:
         wishes[name] = Wanted(domain=domain, chunk_id=chunk_id, kind=kind, block_span=span)
         return wishes[name]
 
-    def _label(self, kind: ChunkKind) -> int:
-        return self._nodes_back if kind is ChunkKind.NODE else _BLOCK_TRIED
+    def _label(self, wanted: Wanted) -> int:
+        is_placed_block = wanted.kind is ChunkKind.BLOCK and wanted.places
+        return _TRIED_FOR_GOOD if is_placed_block else self._nodes_back
 
     # --- what is found
 

@@ -135,6 +135,20 @@ def test_an_image_brings_leaves_back_by_the_blocks_below_them(world: World) -> N
     assert world.read(snapshot_id) == contents
 
 
+def test_what_comes_back_shows_what_is_below_it(world: World) -> None:
+    """Where lost blocks belong, nobody knows while the leaf above them is lost, too."""
+    snapshot_id, contents = written(world)
+    settled(world)
+    lose_nodes(world, snapshot_id, levels={0})
+    for record in list(world.stores.metadata._kept.records.values()):  # type: ignore[attr-defined]  # in memory
+        if record.kind is ChunkKind.BLOCK:
+            world.segments.delete(record.segment)
+    report = world.repairer.repair([volume(contents)])
+    assert report.after.touched == []
+    assert report.chunks_wanted == report.chunks_restored
+    assert world.read(snapshot_id) == contents
+
+
 def test_block_rows_bring_every_node_back_while_they_are_there(world: World) -> None:
     base, contents = written(world)
     child = world.start(parent=base)
