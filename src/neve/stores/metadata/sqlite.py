@@ -40,6 +40,7 @@ from neve.stores.metadata.records import (
 )
 from neve.stores.metadata.schema import SQLITE
 from neve.stores.metadata.sqlite_archive import SqliteArchiveRecords
+from neve.stores.metadata.sqlite_backup import OnPages, back_up
 from neve.stores.metadata.sqlite_collection import SqliteCollectionRecords
 from neve.stores.metadata.sqlite_database import (
     APPLICATION_ID,
@@ -372,6 +373,16 @@ class SqliteMetadataStore:
     def statistics(self) -> MetadataStatistics:
         with self._database.reading() as session:
             return reading.statistics(session)
+
+    def back_up(self, destination: Path, *, on_bytes: OnPages, check: Callable[[], None]) -> int:
+        """Copy the records as they are at one moment into a new file, durably; return its size in bytes.
+
+        Raises:
+            StoreUnusable: something is at `destination`, or nothing can be made there. Nothing changed.
+            StoreFull, StoreUnavailable: nothing is left there.
+            whatever `check` does, which is called often
+        """
+        return back_up(self._database, destination, on_bytes=on_bytes, check=check)
 
     def close(self) -> None:
         self._database.close()

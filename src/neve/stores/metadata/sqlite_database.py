@@ -110,6 +110,11 @@ class SqliteSession:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
 
+    @property
+    def connection(self) -> apsw.Connection:
+        """What a copy of the database is made from; nothing else needs it."""
+        return self._connection
+
     def rows(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
         return self._connection.execute(statement, values).fetchall()
 
