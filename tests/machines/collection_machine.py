@@ -28,16 +28,10 @@ moments = st.integers(min_value=1, max_value=250)
 
 
 class CollectionMachine(SnapshotMachine):
-    """… and delete, undelete, throw into the bin, copy, collect."""
+    """… and throw into the bin, copy, and do all of it while a collection runs, or is killed."""
 
-    deleted = Bundle("deleted")
     in_bin = Bundle("in_bin")
     copies = Bundle("copies")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.undoable: dict[str, int] = {}
-        """When each completed snapshot was deleted that can be brought back."""
 
     def teardown(self) -> None:
         """… and hold what is stored to what a naive mark says, when everything that could be over is over."""
@@ -79,13 +73,8 @@ class CollectionMachine(SnapshotMachine):
             return parent
         self.delete(parent)
         self.time_passes(5, True)
-        self.collect()
+        self.collect(UNDO_S)
         return child
-
-    @rule()
-    def collect(self) -> None:
-        self._close_undos(self.clock.now_ms())
-        self.world.collect(undo_s=UNDO_S, keep_s=KEEP_S)
 
     @rule(at=moments, after=st.booleans())
     def collection_is_killed(self, at: int, after: bool) -> None:
@@ -95,16 +84,14 @@ class CollectionMachine(SnapshotMachine):
             between.collect(undo_s=UNDO_S, keep_s=KEEP_S)
         except StoreUnavailable:
             self.world.restart()
-        there = {
-            each.snapshot_id for each in self.world.metadata.collection.deletions(None, after=None, limit=999)
-        }
-        for snapshot_id in set(self.undoable) - there:
+        there = self.world.metadata.collection.deletions(None, after=None, limit=1000)
+        for snapshot_id in self._undoable().difference(each.snapshot_id for each in there):
             assert self._is_over(snapshot_id), "only what was over may be final"
-            del self.undoable[snapshot_id]
+            self.model[snapshot_id].undoable_since_ms = None
 
     @rule(at=moments)
     def another_collection_begins(self, at: int) -> None:
-        self._during(at, self.collect)
+        self._during(at, lambda: self.collect(UNDO_S))
 
     @rule(
         snapshot_id=SnapshotMachine.pending,
@@ -122,11 +109,11 @@ class CollectionMachine(SnapshotMachine):
     def complete_meanwhile(self, snapshot_id: str, at: int) -> object:
         return self._during(at, lambda: self.complete(snapshot_id, with_aggregate=True))
 
-    @rule(target=deleted, snapshot_id=consumes(SnapshotMachine.sealed), at=moments)
+    @rule(target=SnapshotMachine.deleted, snapshot_id=consumes(SnapshotMachine.sealed), at=moments)
     def delete_meanwhile(self, snapshot_id: str, at: int) -> object:
         return self._during(at, lambda: self.delete(snapshot_id))
 
-    @rule(target=SnapshotMachine.sealed, snapshot_id=consumes(deleted), at=moments)
+    @rule(target=SnapshotMachine.sealed, snapshot_id=consumes(SnapshotMachine.deleted), at=moments)
     def undelete_meanwhile(self, snapshot_id: str, at: int) -> object:
         """Whether it comes before the collection makes it final is not known here."""
 
@@ -134,18 +121,18 @@ class CollectionMachine(SnapshotMachine):
             try:
                 undelete(self.world, snapshot_id)
             except SnapshotNotFound:
-                assert snapshot_id not in self.undoable or self._is_over(snapshot_id)
-                self.undoable.pop(snapshot_id, None)
+                assert snapshot_id not in self._undoable() or self._is_over(snapshot_id)
+                self.model[snapshot_id].undoable_since_ms = None
                 return multiple()
-            assert snapshot_id in self.undoable
+            assert snapshot_id in self._undoable()
             return self._is_back(snapshot_id)
 
         return self._during(at, bring_back)
 
-    @rule(target=SnapshotMachine.sealed, parent=consumes(deleted), at=moments)
+    @rule(target=SnapshotMachine.sealed, parent=consumes(SnapshotMachine.deleted), at=moments)
     def build_on_what_was_brought_back_meanwhile(self, parent: str, at: int) -> object:
         """… and delete it again: the child's base is all that is left of it."""
-        if parent not in self.undoable or self._is_over(parent):
+        if parent not in self._undoable() or self._is_over(parent):
             return multiple()
 
         def act() -> object:
@@ -171,36 +158,23 @@ class CollectionMachine(SnapshotMachine):
         [outcome] = done
         return outcome
 
-    # --- deleting and bringing back
-
-    @rule(target=deleted, snapshot_id=consumes(SnapshotMachine.sealed))
-    def delete(self, snapshot_id: str) -> str:  # type: ignore[override]  # for whoever may bring it back
-        if self.model[snapshot_id].state is State.COMPLETED:
-            self.undoable[snapshot_id] = self.clock.now_ms()
-        super().delete(snapshot_id)
-        return snapshot_id
-
-    @rule(target=SnapshotMachine.sealed, snapshot_id=consumes(deleted))
-    def undelete(self, snapshot_id: str) -> object:
-        if snapshot_id not in self.undoable:
-            with pytest.raises(SnapshotNotFound):
-                undelete(self.world, snapshot_id)
-            return multiple()
-        undelete(self.world, snapshot_id)
-        return self._is_back(snapshot_id)
+    def _undoable(self) -> set[str]:
+        return {name for name, each in self.model.items() if each.undoable_since_ms is not None}
 
     def _is_back(self, snapshot_id: str) -> str:
-        del self.undoable[snapshot_id]
-        self.model[snapshot_id].state = State.COMPLETED
+        modelled = self.model[snapshot_id]
+        modelled.state, modelled.undoable_since_ms = State.COMPLETED, None
         return snapshot_id
 
     def _close_undos(self, now_ms: int) -> None:
-        for snapshot_id in [name for name in self.undoable if self._is_over(name, now_ms)]:
-            del self.undoable[snapshot_id]
+        for snapshot_id in self._undoable():
+            if self._is_over(snapshot_id, now_ms):
+                self.model[snapshot_id].undoable_since_ms = None
 
     def _is_over(self, snapshot_id: str, now_ms: int | None = None) -> bool:
-        now_ms = self.clock.now_ms() if now_ms is None else now_ms
-        return self.undoable[snapshot_id] < now_ms - UNDO_S * 1000
+        since_ms = self.model[snapshot_id].undoable_since_ms
+        assert since_ms is not None
+        return since_ms < (self.clock.now_ms() if now_ms is None else now_ms) - UNDO_S * 1000
 
     # --- the bin, and copies
 
@@ -211,6 +185,7 @@ class CollectionMachine(SnapshotMachine):
         records = self.world.metadata.lifecycle
         records.change_rules(ACCOUNT, lambda _: KEEP_ALL)
         super().delete(snapshot_id)
+        self.model[snapshot_id].undoable_since_ms = None
         records.remove_rule(ACCOUNT, KEEP_ALL.rule_id)
         return snapshot_id
 
