@@ -19,7 +19,8 @@ from neve.limits import Limits
 from neve.storage.chunk_store import ChunkStore
 from neve.storage.domains import Domains, OpenDomain
 from neve.storage.progress import Check
-from neve.storage.segment_format import ChunkLocation, read_table
+from neve.storage.segment_format import read_table
+from neve.storage.verification.segment_checks import record_of
 from neve.stores.metadata.contract import MetadataStore
 from neve.stores.metadata.placement import ChunkRecord, SegmentName
 from neve.stores.segments.contract import SegmentStore
@@ -132,7 +133,7 @@ class SegmentTables:
             domain_key = self._domain_of.get(location.domain_uid)
             if domain_key is None or (domain_key, location.chunk_id) not in wishes:
                 continue
-            record = _record_of(domain_key, name, location)
+            record = record_of(domain_key, name, location)
             try:
                 data = self._segments.read(name, location.offset, location.stored_bytes)
             except (ChunkDamaged, SegmentMissing):
@@ -236,16 +237,3 @@ class CompletionAgain:
             check()
             yield from ((row.block_index, row.chunk_id) for row in rows)
             after = rows[-1].block_index
-
-
-def _record_of(domain_key: DomainKey, name: SegmentName, location: ChunkLocation) -> ChunkRecord:
-    return ChunkRecord(
-        domain_key=domain_key,
-        chunk_id=location.chunk_id,
-        kind=location.kind,
-        encoding=location.encoding,
-        segment=name,
-        offset=location.offset,
-        stored_bytes=location.stored_bytes,
-        plain_bytes=location.plain_bytes,
-    )

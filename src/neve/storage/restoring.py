@@ -14,6 +14,7 @@ from neve.limits import Limits
 from neve.storage.chunk_codec import ChunkCodec
 from neve.storage.domains import OpenDomain
 from neve.storage.segment_format import ChunkLocation, SegmentEntry, build
+from neve.storage.verification.segment_checks import record_of
 from neve.stores.metadata.contract import Batch, MetadataStore
 from neve.stores.metadata.placement import ChunkRecord, SegmentName
 from neve.stores.segments.contract import SegmentStore
@@ -99,15 +100,5 @@ def _records_of(
     name: SegmentName, waiting: Sequence[_Waiting], locations: Sequence[ChunkLocation]
 ) -> Sequence[ChunkRecord]:
     return [
-        ChunkRecord(
-            domain_key=each.domain.key,
-            chunk_id=location.chunk_id,
-            kind=location.kind,
-            encoding=location.encoding,
-            segment=name,
-            offset=location.offset,
-            stored_bytes=location.stored_bytes,
-            plain_bytes=location.plain_bytes,
-        )
-        for each, location in zip(waiting, locations, strict=True)
+        record_of(each.domain.key, name, location) for each, location in zip(waiting, locations, strict=True)
     ]

@@ -6,11 +6,12 @@ Where the first three find something, every chunk that a row points to is proven
 what is called bad is bad, and the rest of a broken segment is known to be right.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from neve.domain.blocks import ChunkId
+from neve.domain.identities import DomainKey
 from neve.errors import ChunkDamaged, SegmentMissing, StoreUnavailable, StoreUnusable
 from neve.limits import MIB
 from neve.storage.chunk_store import is_placeable, stretches
@@ -129,7 +130,7 @@ class SegmentChecks:
         self, name: SegmentName, rows: Sequence[StoredChunk], table: Iterable[ChunkLocation]
     ) -> Sequence[StoredChunk]:
         """Find and return the rows that say something else than the table."""
-        said = {self._record_of(name, location) for location in table}
+        said = {record for _, record in self._records_of(name, table)}
         wrong = [row for row in rows if row.record not in said]
         for row in wrong:
             why = f"segment {name} does not have it at {row.record.offset} as the database says"
@@ -142,8 +143,7 @@ class SegmentChecks:
         row_of = {row.record: row for row in rows}
         items = []
         strangers = set()
-        for location in table:
-            record = self._record_of(name, location)
+        for location, record in self._records_of(name, table):
             if record is None:
                 strangers.add(location.domain_uid)
             else:
@@ -153,21 +153,16 @@ class SegmentChecks:
             self._find(FindingKind.SEGMENT_UNEXPLAINED, name, what)
         return items
 
-    def _record_of(self, name: SegmentName, location: ChunkLocation) -> ChunkRecord | None:
-        """Return a table's entry as a row would say it."""
-        domain_key = self._prover.domain_of(location.domain_uid)
-        if domain_key is None:
-            return None
-        return ChunkRecord(
-            domain_key=domain_key,
-            chunk_id=location.chunk_id,
-            kind=location.kind,
-            encoding=location.encoding,
-            segment=name,
-            offset=location.offset,
-            stored_bytes=location.stored_bytes,
-            plain_bytes=location.plain_bytes,
-        )
+    def _records_of(
+        self, name: SegmentName, table: Iterable[ChunkLocation]
+    ) -> Iterator[tuple[ChunkLocation, ChunkRecord | None]]:
+        """Yield a table's entries, each as a row would say it; None for those of domains that no record explains."""
+        domains: dict[bytes, DomainKey | None] = {}
+        for location in table:
+            if location.domain_uid not in domains:
+                domains[location.domain_uid] = self._prover.domain_of(location.domain_uid)
+            domain_key = domains[location.domain_uid]
+            yield location, None if domain_key is None else record_of(domain_key, name, location)
 
     def _look_for(self, use: SegmentUse) -> None:
         """Find out whether a segment that was not there is missing, and mark what it had."""
@@ -253,6 +248,20 @@ class SegmentChecks:
     def _leave_unproven(self, item: _Item, proof: Proof) -> None:
         self._is_right = False
         self._tally.leave_unproven(proof.kms_key_arn, item.record.stored_bytes, proof.why)
+
+
+def record_of(domain_key: DomainKey, name: SegmentName, location: ChunkLocation) -> ChunkRecord:
+    """Return what a segment's table says of a chunk, as a row says it."""
+    return ChunkRecord(
+        domain_key=domain_key,
+        chunk_id=location.chunk_id,
+        kind=location.kind,
+        encoding=location.encoding,
+        segment=name,
+        offset=location.offset,
+        stored_bytes=location.stored_bytes,
+        plain_bytes=location.plain_bytes,
+    )
 
 
 def chunk_name(record: ChunkRecord) -> str:
