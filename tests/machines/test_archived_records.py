@@ -5,4 +5,4 @@ from hypothesis import settings
 from machines.archive_machine import ArchiveMachine
 
 TestArchivedRecords = ArchiveMachine.TestCase
-TestArchivedRecords.settings = settings(max_examples=settings().max_examples // 5, stateful_step_count=40)
+TestArchivedRecords.settings = settings(max_examples=settings().max_examples // 10, stateful_step_count=30)
