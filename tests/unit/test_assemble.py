@@ -217,3 +217,19 @@ def test_access_keys_come_and_go_while_no_server_runs(tmp_path: Path, made: NewA
     another = replace(made, access_key_id=second.access_key_id, secret_access_key=second.secret_access_key)
     with assemble.open_service(path, Settings(), limits=TINY) as service:
         assert [ask(service, key).status for key in (made, another)] == [403, 201]
+
+
+def test_what_was_made_is_brought_into_the_archive_beside_the_segments(
+    tmp_path: Path, made: NewAccessKey
+) -> None:
+    path = tmp_path / "store"
+    assert not (path / "archive").exists()
+    with assemble.open_service(path, Settings(), limits=TINY) as service:
+        assert ask(service, made).status == 201
+        (work,) = [work for work, _ in service.background._works if work.name == "archive"]
+        assert work.pause_s == Settings().archive_interval_s
+        while work.do_slice():
+            pass
+        (account,) = service.context.metadata.accounts()
+        objects = {str(file.relative_to(path / "archive")) for file in (path / "archive").rglob("*/*")}
+    assert objects == {"store/facts", f"account/{account.account_id}", "domain/1"}

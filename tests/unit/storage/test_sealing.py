@@ -36,7 +36,9 @@ INDEXES = range(0, 2048, 60)
 
 
 @pytest.mark.parametrize("failing_call", range(1, 8))
-@pytest.mark.parametrize("where", ["segments.write", "metadata.publish", "metadata.blocks", "segments.read"])
+@pytest.mark.parametrize(
+    "where", ["segments.write", "metadata.publish", "metadata.blocks", "segments.read", "archive.write"]
+)
 def test_a_completion_that_fails_anywhere_is_finished_by_the_next_try(
     world: World, monkeypatch: pytest.MonkeyPatch, where: str, failing_call: int
 ) -> None:

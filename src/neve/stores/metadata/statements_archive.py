@@ -6,9 +6,10 @@ Those over the tables that are archived are made from `archived_tables`, which s
 from neve.stores.metadata.archived_tables import ArchivedTable
 from neve.stores.metadata.contract_archive import ArchiveKind
 
-# Of all kinds, in the order of the primary key; of some, from the index, where each kind's lie together.
-CHANGES = "SELECT number, kind, name FROM archive_change ORDER BY number LIMIT ?"
-CHANGES_OF_KIND = "SELECT number, kind, name FROM archive_change WHERE kind = ? ORDER BY +number LIMIT ?"
+# Of all kinds, from the beginning of the primary key; of some, which are few, from the index, where each kind's lie
+# together.
+CHANGES = "SELECT number, kind, name FROM archive_change WHERE number > 0 ORDER BY number LIMIT ?"
+CHANGES_OF_KIND = "SELECT number, kind, name FROM archive_change WHERE kind = ? ORDER BY number LIMIT ?"
 SETTLE = "DELETE FROM archive_change WHERE kind = ? AND name = ? AND number <= ?"
 
 _ARCHIVED = """

@@ -13,10 +13,12 @@ import pytest
 
 from neve.stores.metadata import (
     statements,
+    statements_archive,
     statements_collection,
     statements_lifecycle,
     statements_needs,
 )
+from neve.stores.metadata.archived_tables import ARCHIVED
 from neve.stores.metadata.sqlite import SqliteMetadataStore
 from neve.testing.memory_metadata import FACTS
 
@@ -34,6 +36,7 @@ GROWING: Final = {
     "snapshot_bin",
     "snapshot_undo",
     "bin_rule",
+    "archive_change",
 }
 SMALL_INDEXES: Final = {"snapshot_sealing", "snapshot_reaping", "segment_reserved", "snapshot_deleted"}
 """Partial indexes of what is on its way: all of one may be read."""
@@ -49,9 +52,22 @@ UNHURRIED: Final[Mapping[str, ModuleType]] = {
 
 HURRIED: Final[Mapping[str, str]] = {
     f"{module.__name__.rpartition('.')[2]}.{name}": text
-    for module in (statements, statements_collection, statements_lifecycle, statements_needs)
+    for module in (
+        statements,
+        statements_archive,
+        statements_collection,
+        statements_lifecycle,
+        statements_needs,
+    )
     for name, text in vars(module).items()
-    if name.isupper() and not name.startswith("_") and name not in UNHURRIED
+    if name.isupper() and not name.startswith("_") and name not in UNHURRIED and isinstance(text, str)
+} | {
+    **{f"names of {kind} records": text for kind, text in statements_archive.NAMES.items()},
+    **{
+        f"archived rows of {table.table}": statements_archive.rows_of(table)
+        for tables in ARCHIVED.values()
+        for table in tables
+    },
 }
 
 ADOPTING: Final = {"statements.ADD_ACCOUNT", "statements.ADD_DOMAIN"}
@@ -101,9 +117,11 @@ SORTED: Final = {
     "statements.VISIBLE_WITH_TAGS",
     "statements_collection.SEGMENT_CHUNKS",
     "statements_needs.HELD_NODES",
+    "statements_archive.CHANGES_OF_KIND",
+    "names of domain records",
 }
 """What may be sorted, since it is little: snapshots past their deadline, the tags of one, the nodes of one, the chunks
-of one segment."""
+of one segment, changes of accounts and keys that wait for the archive, domains."""
 
 
 @pytest.mark.parametrize(
