@@ -76,12 +76,13 @@ class _Entry:
     chunk: SegmentEntry | None
     """The bytes, if they must be stored: None for a zero block and for a deduplication hit."""
     plain_bytes: int
-    done: Lock = field(default_factory=Lock)
+    done: Lock = field(init=False)
     """Held until there is an outcome: a lock wakes its one waiter faster than an event does."""
     outcome: WriteOutcome | None = None
     error: NeveError | None = None
 
     def __post_init__(self) -> None:
+        self.done = Lock()
         self.done.acquire()
 
     @property
