@@ -1,6 +1,7 @@
 """A store in memory with one account, and whoever administers it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from neve.assemble_upkeep import UpkeepParts, collector_on, repairer_on, verifie
 from neve.clock import Clock, Entropy
 from neve.domain.identities import Account, AccountId
 from neve.domain.keyring import Keyring
+from neve.errors import StoreUnusable
 from neve.events import silent
 from neve.limits import TINY
 from neve.processors import Processors
@@ -81,6 +83,7 @@ def open_office(*, keeps_keys: bool = True) -> Office:
         open_verifier=lambda report: verifier_on(parts, report),
         open_repairer=lambda report: repairer_on(parts, report),
         open_replica=replica_opener(metadata),
+        back_up=no_copies,
         clock=clock,
         entropy=entropy,
         report=silent,
@@ -93,6 +96,11 @@ def open_office(*, keeps_keys: bool = True) -> Office:
         deletion_undo_s=3_600,
     )
     return Office(metadata, keyring, clock, entropy, Administration(store))
+
+
+def no_copies(destination: Path, /, **_: object) -> int:
+    """Refuse to copy records that are nowhere but in memory."""
+    raise StoreUnusable(f"records in memory are not copied to {destination}")
 
 
 def _parts(
@@ -155,6 +163,7 @@ def administration_of(
         open_verifier=lambda report: verifier_on(parts, report),
         open_repairer=lambda report: repairer_on(parts, report),
         open_replica=replica_opener(world.metadata),
+        back_up=no_copies,
         clock=world.clock,
         entropy=world.entropy,
         report=world.found.append,

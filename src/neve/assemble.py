@@ -128,6 +128,7 @@ def open_administration(
                 OpenStore(
                     directory=store,
                     metadata=metadata,
+                    back_up=metadata.back_up,
                     keyring=keyring,
                     settings=settings,
                     limits=limits,
@@ -207,6 +208,7 @@ def open_service(
         service = build_service(
             Foundation(
                 metadata=metadata,
+                back_up=metadata.back_up,
                 segments=segments,
                 archive=archive,
                 open_replica=replica_opener(metadata),

@@ -18,6 +18,7 @@ from neve.domain.keyring import Keyring
 from neve.events import silent
 from neve.limits import Limits
 from neve.processors import Processors
+from neve.server.administration.backing_up import BackUp
 from neve.server.administration.repairing import OpenReplica
 from neve.server.administration.service import Administered, Administration
 from neve.server.administration.tasks import Tasks
@@ -42,6 +43,7 @@ class OpenStore:
 
     directory: StoreDirectory
     metadata: MetadataStore
+    back_up: BackUp
     keyring: Keyring
     settings: Settings
     limits: Limits
@@ -85,6 +87,7 @@ def administration_of(store: OpenStore) -> Iterator[Administration]:
                 open_verifier=lambda report: verifier_on(upkeep(), report),
                 open_repairer=lambda report: repairer_on(upkeep(), report),
                 open_replica=replica_opener(store.metadata),
+                back_up=store.back_up,
                 clock=store.clock,
                 entropy=store.entropy,
                 report=silent,

@@ -28,6 +28,7 @@ from neve.events import Report
 from neve.limits import Limits
 from neve.operations.context import Context, Quotas
 from neve.processors import Processors
+from neve.server.administration.backing_up import BackUp
 from neve.server.administration.repairing import OpenReplica
 from neve.server.administration.service import Administered, Administration
 from neve.server.administration.tasks import Tasks
@@ -65,6 +66,7 @@ class Foundation:
     metadata: MetadataStore
     segments: SegmentStore
     archive: ArchiveStore
+    back_up: BackUp
     open_replica: OpenReplica
     """Opens segments elsewhere, to read from."""
     open_marks: OpenMarks
@@ -177,6 +179,7 @@ def _administration(on: Foundation, upkeep: UpkeepParts, standing: _Standing) ->
             open_verifier=lambda report: verifier_on(upkeep, report),
             open_repairer=lambda report: repairer_on(upkeep, report),
             open_replica=on.open_replica,
+            back_up=on.back_up,
             clock=on.clock,
             entropy=on.entropy,
             report=on.report,

@@ -113,8 +113,8 @@ class Scene:
             for key, answer in _answers(person, self.key_arn, self.plain):
                 found[f"{name} {key}"] = answer
         for snapshot_id in self.completed:
-            found[f"bytes {snapshot_id}"] = _bytes_of(self.owner, snapshot_id)
-        found["shared bytes"] = _bytes_of(self.guest, self.plain)
+            found[f"bytes {snapshot_id}"] = bytes_of(self.owner, snapshot_id)
+        found["shared bytes"] = bytes_of(self.guest, self.plain)
         found["changes"] = [
             change["BlockIndex"]
             for change in self.owner.client("ebs").list_changed_blocks(
@@ -158,7 +158,7 @@ def _answers(person: Person, key_arn: str, snapshot_id: str) -> Iterator[tuple[s
         yield name, answer
 
 
-def _bytes_of(person: Person, snapshot_id: str) -> dict[int, str]:
+def bytes_of(person: Person, snapshot_id: str) -> dict[int, str]:
     """Return the SHA-256 of every block."""
     ebs = person.client("ebs")
     found = {}
@@ -205,7 +205,7 @@ def test_after_the_database_is_lost_everything_is_as_it_was(
     server.start()
     assert scene.told() == before
     assert neve("undelete", server.directory, scene.deleted).returncode == 0
-    assert list(_bytes_of(scene.owner, scene.deleted)) == [5]
+    assert list(bytes_of(scene.owner, scene.deleted)) == [5]
     figure(
         f"{len(before)} answers equal, {said['restored']['snapshot']} snapshots, of 4 every byte by neve-read, too"
     )
@@ -246,7 +246,7 @@ def test_a_rebuilding_asks_before_it_replaces_a_database_and_keeps_the_old_one(
     assert neve("rebuild", server.directory, "--replace").returncode == 0
     assert (server.directory / "replaced-1-metadata.db").read_bytes() == old
     server.start()
-    assert list(_bytes_of(People(server).root, snapshot_id)) == [0]
+    assert list(bytes_of(People(server).root, snapshot_id)) == [0]
 
 
 def test_a_rebuilding_while_a_server_runs_is_refused(server: ServerProcess) -> None:
@@ -273,4 +273,4 @@ def test_what_is_damaged_is_named_and_the_rest_comes_back(make_server: Callable[
     assert said["left_out_count"] == 1
     assert spoilt in said["left_out"][0]
     server.start()
-    assert list(_bytes_of(owner, whole)) == [0]
+    assert list(bytes_of(owner, whole)) == [0]

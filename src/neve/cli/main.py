@@ -83,6 +83,12 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
         ),
         (
             _SERVER,
+            "backup-metadata",
+            "neve.cli.backing_up:back_up_metadata",
+            "Copy the database of a store into one file, as it is at one moment.",
+        ),
+        (
+            _SERVER,
             "rebuild",
             "neve.cli.rebuilding:rebuild",
             "Make the database of a store again, from what lies beside it.",

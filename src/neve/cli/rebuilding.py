@@ -1,7 +1,5 @@
 """`neve rebuild`: the database of a store, made again from what lies beside it."""
 
-import time
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -15,7 +13,9 @@ from neve.cli.managing import printable
 from neve.cli.output import OutputFormat, OutputOption, note, result, result_json
 from neve.cli.settings_options import load_settings
 from neve.cli.task_progress import TaskReporter, task_reporter
+from neve.clock import SystemClock
 from neve.server.administration.messages_tasks import AnyRow, TaskView
+from neve.server.administration.texts import moment
 from neve.server.administration.verifying import found_rows
 from neve.storage.progress import OnProgress, Progress, unhurried
 
@@ -80,7 +80,8 @@ def rebuild(
 
 
 def _told(reporter: TaskReporter) -> OnProgress:
-    begun, started_s = datetime.now(UTC), time.monotonic()
+    clock = SystemClock()
+    begun, started_s = moment(clock.now_ms()), clock.monotonic_s()
 
     def tell(progress: Progress) -> None:
         reporter(
@@ -90,7 +91,7 @@ def _told(reporter: TaskReporter) -> OnProgress:
                 running=True,
                 by_itself=False,
                 begun=begun,
-                elapsed_s=time.monotonic() - started_s,
+                elapsed_s=clock.monotonic_s() - started_s,
                 phase=progress.phase,
                 done=progress.done,
                 total=progress.total,

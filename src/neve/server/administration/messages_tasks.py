@@ -7,6 +7,7 @@ Rows come while a task runs, its outcome when it is done. One that failed answer
 
 from neve.server.administration.messages import Request
 from neve.server.administration.messages_upkeep import (
+    BackupOutcome,
     CollectionOutcome,
     FindingRow,
     RepairOutcome,
@@ -22,7 +23,13 @@ from neve.server.administration.messages_usage import FreedView, UsageOutcome, U
 
 AnyRow = UsageRow | FindingRow | TouchedRow | UnprovenRow | SourceRow
 AnyOutcome = (
-    UsageOutcome | FreedView | StatusOutcome | VerificationOutcome | CollectionOutcome | RepairOutcome
+    UsageOutcome
+    | FreedView
+    | StatusOutcome
+    | VerificationOutcome
+    | CollectionOutcome
+    | RepairOutcome
+    | BackupOutcome
 )
 
 
@@ -108,6 +115,13 @@ class CollectGarbage(Request[TaskView], frozen=True, kw_only=True):
     """How much of all chunks may go, instead of the setting: `90%`."""
     at_once: bool = False
     """Keep nothing any longer: deletions become final, and bytes go, whatever the settings say."""
+
+
+class BackUpMetadata(Request[TaskView], frozen=True, kw_only=True):
+    """Copy the records, as they are at one moment, into a new file of the store's own machine."""
+
+    path: str
+    """The whole path."""
 
 
 class RepairStore(Request[TaskView], frozen=True, kw_only=True):

@@ -175,6 +175,16 @@ class WantedBlock(View, frozen=True, kw_only=True):
     block_index: int
 
 
+# --- copies of the records
+
+
+class BackupOutcome(Outcome, frozen=True, kw_only=True, tag="backup"):
+    """A copy that was made."""
+
+    path: str
+    size_bytes: int
+
+
 # --- how a store is
 
 

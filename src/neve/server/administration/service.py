@@ -28,6 +28,7 @@ from neve.server.access_keys import AccessKeys
 from neve.server.administration import messages, messages_keys, messages_tasks, messages_upkeep, protocol
 from neve.server.administration.access_keys import AccessKeyDesk
 from neve.server.administration.accounts import Accounts
+from neve.server.administration.backing_up import BackUp, BackupDesk
 from neve.server.administration.collecting import CollectionDesk
 from neve.server.administration.keys import KeyDesk
 from neve.server.administration.messages import AdministrationRefused, Answer, RefusedBecause, Request
@@ -79,6 +80,7 @@ class Administered:
     open_verifier: OpenVerifier
     open_repairer: OpenRepairer
     open_replica: OpenReplica
+    back_up: BackUp
     clock: Clock
     entropy: Entropy
     report: Report
@@ -130,6 +132,7 @@ def _handlers(store: Administered, tasks: Tasks) -> Mapping[type[Request[Any]], 
     simulator = Simulator(metadata, accounts, store.keys, clock, store.region)
     keys = KeyDesk(metadata, accounts, store.keys, clock)
     at_work = TaskDesk(tasks)
+    backup = BackupDesk(store.back_up, tasks)
     verification = VerificationDesk(store.open_verifier, tasks, store.report)
     collection = CollectionDesk(store.collections)
     repair = RepairDesk(store.open_repairer, store.open_replica, tasks, store.report, store.limits)
@@ -176,6 +179,7 @@ def _handlers(store: Administered, tasks: Tasks) -> Mapping[type[Request[Any]], 
         messages_tasks.VerifyStore: verification.verify,
         messages_tasks.CollectGarbage: collection.collect,
         messages_tasks.RepairStore: repair.repair,
+        messages_tasks.BackUpMetadata: backup.back_up,
         messages_tasks.FeedTask: at_work.feed,
         messages_upkeep.ListDeletions: undoing.listed,
         messages_upkeep.UndeleteSnapshot: undoing.undelete,

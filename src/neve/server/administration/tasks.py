@@ -36,6 +36,7 @@ class TaskKind(StrEnum):
     VERIFICATION = "verification"
     REPAIR = "repair"
     COUNT = "count"
+    BACKUP = "backup"
 
 
 _WORDS: Final[Mapping[TaskKind, str]] = {
@@ -44,6 +45,7 @@ _WORDS: Final[Mapping[TaskKind, str]] = {
     TaskKind.VERIFICATION: "another verification",
     TaskKind.REPAIR: "another repair",
     TaskKind.COUNT: "another count",
+    TaskKind.BACKUP: "another copy",
 }
 
 

@@ -1,0 +1,49 @@
+"""`neve backup-metadata`, beside a server that is written to and without one; and what is restored from it."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from compat.people import People
+from compat.test_rebuild import QUIET, bytes_of, filled, lose_the_database, neve, uploaded
+from neve.testing.server import ServerProcess
+
+
+def test_a_copy_made_beside_a_server_restores_what_there_was_then_and_rebuilding_all_there_is(
+    make_server: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    server = make_server(**QUIET)
+    owner, copy = People(server).root, tmp_path / "copy.db"
+    before = uploaded(owner, {0: filled(1), 1: filled(2)})
+    wanted = bytes_of(owner, before)
+
+    made = neve("backup-metadata", server.directory, copy)
+    assert made.returncode == 0, made.stderr
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert neve("backup-metadata", server.directory, copy).returncode != 0, "it is there already"
+
+    # As many commits as there are names reserved ahead: the copy must not take what is written under them for cancelled.
+    since = uploaded(owner, {index: filled(index + 3) for index in range(70)})
+    server.terminate()
+    lose_the_database(server.directory)
+    shutil.copy(copy, server.directory / "metadata.db")
+
+    collected = neve("gc", server.directory, "--at-once", "--yes", "--output", "json")
+    assert collected.returncode == 0, collected.stderr
+    server.start()
+    assert bytes_of(owner, before) == wanted
+    server.terminate()
+
+    assert neve("rebuild", server.directory, "--replace").returncode == 0
+    server.start()
+    assert bytes_of(owner, before) == wanted
+    assert list(bytes_of(owner, since)) == list(range(70))
+
+
+def test_a_store_that_nobody_serves_is_copied_as_well(
+    make_server: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    server = make_server(**QUIET)
+    server.terminate()
+    assert neve("backup-metadata", server.directory, tmp_path / "copy.db").returncode == 0
+    assert sorted(file.name for file in tmp_path.glob("copy.db*")) == ["copy.db"]
