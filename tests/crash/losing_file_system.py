@@ -43,6 +43,7 @@ class LosingFiles(mfusepy.Operations):  # type: ignore[misc]
     def cut(self, seed: str) -> None:
         """Lose what a power cut loses."""
         self.disk = self.disk.cut(random.Random(seed))
+        self.disk.forget_nameless()
         self._changed = dict(self._changed_as_synced)
 
     # --- looking

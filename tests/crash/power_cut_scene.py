@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -65,8 +64,10 @@ class CutStores:
         return LocalSegmentStore(self._root / SEGMENTS, self._files())
 
     def open_world(self, entropy: Entropy) -> World:
-        archive = LocalArchiveStore(self._root / ARCHIVE, self._files())
-        return World(self, entropy=entropy, archive=archive)
+        return World(self, entropy=entropy, archive=self.open_archive())
+
+    def open_archive(self) -> LocalArchiveStore:
+        return LocalArchiveStore(self._root / ARCHIVE, self._files())
 
     def _files(self) -> DiskFiles:
         return DiskFiles(self.disk, write_bytes_max=_WRITE_BYTES_MAX)
@@ -128,10 +129,10 @@ class Recorder:
         self._vfs.disk = disk
         return CutStores(disk, self._played, vfs=self._vfs.name).open_world(SeededEntropy(seed))
 
-    def open_left(self, disk: Disk, seed: int) -> World:
-        """Open a world on what a cut left of such a copy."""
+    def left(self, disk: Disk) -> CutStores:
+        """Return the stores that a cut left of such a copy, to be opened before the next ones are asked for."""
         leave_database(disk, self._played / DATABASE, self._left)
-        return CutStores(disk, self._left).open_world(SeededEntropy(seed))
+        return CutStores(disk, self._left)
 
     def play(self, names: Sequence[str]) -> Program | None:
         """Play a program; None if one of its calls has nothing to do."""
@@ -177,6 +178,7 @@ def _survey_one(
     seen: set[tuple[bool, bytes]] = set()
     for moment, left in cuts:
         examination.findings.cuts += 1
+        left.forget_nameless()
         is_over = moment == len(program.calls)
         state = is_over, left.fingerprint(program.base)
         if state in seen:
@@ -185,8 +187,8 @@ def _survey_one(
         seed = chance.getrandbits(32)
         examination.examine(
             f"{' '.join(program.names)}, {left.names.value}, call {moment} of {len(program.calls)}: ",
-            partial(recorder.open_left, left, seed),
+            recorder.left(left),
             program.after if is_over else program.before,
             program.after,
-            goes_on=seed % _GOES_ON_EVERY == 0,
+            goes_on_with=None if seed % _GOES_ON_EVERY else seed,
         )

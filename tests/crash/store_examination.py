@@ -4,11 +4,13 @@ What a call was about to do when it all ended may have been done or not; what wa
 nothing else may be.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from crash.store_programs import Knowledge, Known, content_of
+from neve.clock import Entropy
 from neve.domain.block_map import Load, Node, decode_node, walk
 from neve.domain.blocks import ChunkId
 from neve.domain.identities import DomainKey, SnapshotId
@@ -23,12 +25,16 @@ from neve.errors import (
     StoreError,
     StoreUnusable,
 )
+from neve.limits import TINY
 from neve.storage import archive_format
-from neve.storage.domains import OpenDomain
+from neve.storage.chunk_codec import ChunkCodec
+from neve.storage.chunk_store import ChunkStore
+from neve.storage.domains import Domains, OpenDomain
+from neve.stores.archive.contract import ArchiveStore
 from neve.stores.metadata.contract_archive import ArchiveKind, ArchiveName
 from neve.stores.metadata.placement import SegmentName
 from neve.stores.metadata.sqlite import SqliteMetadataStore
-from neve.stores.metadata.sqlite_database import SqliteDatabase
+from neve.stores.segments.contract import SegmentStore
 from neve.testing.time_and_chance import SeededEntropy
 from neve.testing.world import ACCOUNT, MASTER_KEY, World
 
@@ -65,42 +71,52 @@ class Findings:
         )
 
 
+class Stores(Protocol):
+    """Stores that were left, to be opened as often as one likes."""
+
+    def open_metadata(self) -> SqliteMetadataStore: ...
+
+    def open_segments(self) -> SegmentStore: ...
+
+    def open_archive(self) -> ArchiveStore: ...
+
+    def open_world(self, entropy: Entropy) -> World: ...
+
+
 class Examination:
-    """Opens what is left, again and again, and gathers what is not as it may be."""
+    """Looks at what is left, again and again, and gathers what is not as it may be."""
 
     def __init__(self) -> None:
         self.findings = Findings()
 
     def examine(
-        self,
-        where: str,
-        open_world: Callable[[], World],
-        before: Knowledge,
-        after: Knowledge,
-        *,
-        goes_on: bool,
+        self, where: str, stores: Stores, before: Knowledge, after: Knowledge, *, goes_on_with: int | None
     ) -> None:
-        """Compare what is left with what was acknowledged, and with what was about to be; then perhaps go on with it."""
+        """Compare what is left with what was acknowledged, and with what was about to be.
+
+        Then start a service on it if something waits to be completed; given a seed, one that goes on with it.
+        """
+        self.findings.states += 1
         try:
-            world = open_world()
+            with closing(Glance(stores)) as glance:
+                self._look(where, glance, before, after)
+                waits = bool(glance.metadata.sealing(limit=1))
+            if waits or goes_on_with is not None:
+                with stores.open_world(SeededEntropy(goes_on_with or 0)) as world:
+                    world.seal()
+                    if goes_on_with is not None:
+                        self._go_on(where, world)
+                with closing(Glance(stores)) as glance:
+                    self._look(f"{where}started again, ", glance, before, after)
         except StoreUnusable as error:
             self.findings.lost.append(f"{where}{error}")
-            return
-        self.findings.states += 1
-        with world:
-            try:
-                self._look(where, world, before, after)
-                if goes_on:
-                    self._go_on(where, world)
-                    self._look(f"{where}collected, ", world, before, after)
-            except StoreError as error:
-                self.findings.unreadable.append(f"{where}{error!r}")
+        except StoreError as error:
+            self.findings.unreadable.append(f"{where}{error!r}")
 
-    def _look(self, where: str, world: World, before: Knowledge, after: Knowledge) -> None:
-        contents = _Contents(world)
-        self._compare(where, contents, before, after)
-        self._look_at_chunks(where, contents)
-        self._look_at_archive(where, world)
+    def _look(self, where: str, glance: "Glance", before: Knowledge, after: Knowledge) -> None:
+        self._compare(where, glance, before, after)
+        self._look_at_chunks(where, glance)
+        self._look_at_archive(where, glance)
 
     def _go_on(self, where: str, world: World) -> None:
         """See that what is left takes new snapshots, and explains everything to a collection."""
@@ -116,26 +132,21 @@ class Examination:
         if report.missing or report.unexplained:
             self.findings.dangling.append(f"{where}{report}")
 
-    def _compare(self, where: str, contents: "_Contents", before: Knowledge, after: Knowledge) -> None:
-        world = contents.world
-        with _database_of(world).reading() as session:
-            if session.rows("PRAGMA quick_check") != [("ok",)] or session.rows("PRAGMA foreign_key_check"):
-                self.findings.lost.append(f"{where}the database is corrupt")
-        found = {each.snapshot_id: each for each in world.metadata.snapshots(ACCOUNT, after=None, limit=100)}
+    def _compare(self, where: str, glance: "Glance", before: Knowledge, after: Knowledge) -> None:
+        if not glance.database_is_intact():
+            self.findings.lost.append(f"{where}the database is corrupt")
+        found = {each.snapshot_id: each for each in glance.snapshots()}
         for snapshot_id in {*before, *after, *found}:
             may_be = _allowed(before.get(snapshot_id), after.get(snapshot_id))
             record = found.get(SnapshotId(snapshot_id))
             if (State.DELETED if record is None else record.state) not in may_be:
                 self.findings.lost.append(f"{where}{snapshot_id} is {record and record.state}, not {may_be}")
-        world.seal()
         for snapshot_id, record in found.items():
             old, new = before.get(snapshot_id), after.get(snapshot_id)
             if new is not None:
-                blocks = contents.blocks(record)
-                is_pending = record.state is State.PENDING
-                self._compare_blocks(
-                    where, blocks, *(_written(each) if is_pending else each for each in (old or new, new))
-                )
+                is_whole = record.state is State.COMPLETED
+                old, new = (each if is_whole else _written(each) for each in (old or new, new))
+                self._compare_blocks(where, glance.blocks(record), old, new)
 
     def _compare_blocks(self, where: str, found: dict[int, bytes | None], old: Known, new: Known) -> None:
         for index in {*old.blocks, *new.blocks, *found}:
@@ -147,39 +158,29 @@ class Examination:
             elif found.get(index) not in allowed:
                 self.findings.lost.append(f"{where}block {index}")
 
-    def _look_at_archive(self, where: str, world: World) -> None:
+    def _look_at_archive(self, where: str, glance: "Glance") -> None:
         """See that every completed snapshot is in the archive, and that all of the archive can be opened."""
-        there = set(world.archive.names(ArchiveKind.SNAPSHOT, after=None, limit=100))
-        for snapshot in world.metadata.snapshots(ACCOUNT, after=None, limit=100):
+        there = set(glance.archive.names(ArchiveKind.SNAPSHOT, after=None, limit=100))
+        for snapshot in glance.snapshots():
             if snapshot.state is State.COMPLETED and snapshot.snapshot_id not in there:
                 self.findings.lost.append(f"{where}{snapshot.snapshot_id} is not in the archive")
         for kind in ArchiveKind:
-            for word in world.archive.names(kind, after=None, limit=100):
+            for word in glance.archive.names(kind, after=None, limit=100):
                 name = ArchiveName(kind, word)
-                archive_format.open_record(
-                    name, world.archive.read(archive_format.object_name(name)), _KEYRING
-                )
+                content = glance.archive.read(archive_format.object_name(name))
+                archive_format.open_record(name, content, _KEYRING)
 
-    def _look_at_chunks(self, where: str, contents: "_Contents") -> None:
+    def _look_at_chunks(self, where: str, glance: "Glance") -> None:
         """Prove every chunk that has a row, and see that every published segment is there."""
-        world = contents.world
-        with _database_of(world).reading() as session:
-            chunks = session.rows("SELECT domain_key, chunk_id FROM chunk WHERE bad = 0")
-            segments = session.rows("SELECT name FROM segment WHERE state = 'live'")
-        for (name,) in segments:
+        chunks, segments = glance.chunks_and_segments()
+        for name in segments:
             try:
-                world.segments.size(SegmentName(str(name)))
+                glance.segments.size(name)
             except SegmentMissing:
                 self.findings.dangling.append(f"{where}segment {name}")
         for domain_key, chunk_id in chunks:
-            domain = world.context.domains.by_key(DomainKey(cast("int", domain_key)))
-            if contents.of(domain, ChunkId(cast("bytes", chunk_id))) is None:
+            if glance.content(glance.domains.by_key(domain_key), chunk_id) is None:
                 self.findings.dangling.append(f"{where}chunk {chunk_id!r}")
-
-
-def _database_of(world: World) -> SqliteDatabase:
-    assert isinstance(world.metadata, SqliteMetadataStore)
-    return world.metadata._database
 
 
 def _written(known: Known) -> Known:
@@ -194,36 +195,78 @@ def _allowed(before: Known | None, after: Known | None) -> set[State]:
     return states
 
 
-class _Contents:
-    """What is stored, each chunk of it read and proven once."""
+class Glance:
+    """What is stored, opened to be looked at: nothing works on it, and each chunk is read and proven once."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, stores: Stores) -> None:
+        self.metadata = stores.open_metadata()
+        self.segments = stores.open_segments()
+        self.archive = stores.open_archive()
+        self.domains = Domains(self.metadata, _KEYRING, SeededEntropy(), None)
+        self._reader = ChunkStore(
+            metadata=self.metadata,
+            segments=self.segments,
+            codec=ChunkCodec(),
+            limits=TINY,
+            on_damage=lambda _record, _error: None,
+        )
         self._known: dict[ChunkId, bytes | None] = {}
+        self._records = {
+            (record.key, chunk_id): found
+            for record in self.metadata.domains()
+            for chunk_id, found in self.metadata.chunks(record.key, self._chunk_ids(record.key)).items()
+        }
 
-    def of(self, domain: OpenDomain, chunk_id: ChunkId) -> bytes | None:
+    def _chunk_ids(self, domain_key: DomainKey) -> Sequence[ChunkId]:
+        entries = self.metadata.collection.chunk_entries(domain_key, after=None, limit=1000)
+        return [entry.chunk_id for entry in entries]
+
+    def close(self) -> None:
+        self.segments.close()
+        self.archive.close()
+        self.metadata.close()
+
+    def database_is_intact(self) -> bool:
+        with self.metadata._database.reading() as session:
+            structure = session.rows("PRAGMA quick_check")
+            return structure == [("ok",)] and not session.rows("PRAGMA foreign_key_check")
+
+    def snapshots(self) -> Sequence[Snapshot]:
+        return self.metadata.snapshots(ACCOUNT, after=None, limit=100)
+
+    def chunks_and_segments(self) -> tuple[list[tuple[DomainKey, ChunkId]], list[SegmentName]]:
+        """Return every chunk that has a row and is not bad, and every published segment."""
+        with self.metadata._database.reading() as session:
+            chunks = session.rows("SELECT domain_key, chunk_id FROM chunk WHERE bad = 0")
+            segments = session.rows("SELECT name FROM segment WHERE state = 'live'")
+        return (
+            [(DomainKey(cast("int", key)), ChunkId(cast("bytes", chunk_id))) for key, chunk_id in chunks],
+            [SegmentName(str(name)) for (name,) in segments],
+        )
+
+    def content(self, domain: OpenDomain, chunk_id: ChunkId) -> bytes | None:
         """Return a chunk's content, None if it cannot be read."""
         if chunk_id not in self._known:
             try:
-                self._known[chunk_id] = self.world.context.chunks.read(domain, chunk_id).data
-            except _LOST:
+                record = self._records[domain.key, chunk_id]
+                stored = self.segments.read(record.segment, record.offset, record.stored_bytes)
+                self._known[chunk_id] = self._reader.prove(domain, record, stored).data
+            except (*_LOST, KeyError):
                 self._known[chunk_id] = None
         return self._known[chunk_id]
 
     def blocks(self, record: Snapshot) -> dict[int, bytes | None]:
         """Return every block of a completed snapshot, or those written to one that is not."""
-        record = self.world.metadata.snapshot(ACCOUNT, record.snapshot_id)
-        domain = self.world.context.domains.by_key(record.domain_key)
+        domain = self.domains.by_key(record.domain_key)
         if record.root is not None:
-            return {
-                index: self.of(domain, chunk_id) for index, chunk_id in walk(self._load(domain), record.root)
-            }
-        rows = self.world.metadata.blocks(record.key, after=None, limit=100)
-        return {row.block_index: self.of(domain, row.chunk_id) for row in rows}
+            found = walk(self._load(domain), record.root)
+            return {index: self.content(domain, chunk_id) for index, chunk_id in found}
+        rows = self.metadata.blocks(record.key, after=None, limit=100)
+        return {row.block_index: self.content(domain, row.chunk_id) for row in rows}
 
     def _load(self, domain: OpenDomain) -> Load:
         def load(chunk_ids: Sequence[ChunkId]) -> Sequence[Node]:
-            contents = [self.of(domain, chunk_id) for chunk_id in chunk_ids]
-            return [decode_node(content or b"", self.world.limits.node_fanout) for content in contents]
+            contents = [self.content(domain, chunk_id) for chunk_id in chunk_ids]
+            return [decode_node(content or b"", TINY.node_fanout) for content in contents]
 
         return load

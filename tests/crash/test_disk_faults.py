@@ -10,7 +10,6 @@ import errno
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import takewhile
 
 import pytest
@@ -135,8 +134,8 @@ def run(
     left = service.disk.cut(chance)
     service.world.close()
     where = f"{disease} at change {point} ({' '.join(service.disk.failed)}): "
-    open_left = partial(recorder.open_left, left, chance.getrandbits(32))
-    examination.examine(where, open_left, known, perhaps, goes_on=True)
+    stores, seed = recorder.left(left), chance.getrandbits(32)
+    examination.examine(where, stores, known, perhaps, goes_on_with=seed)
     assert service.disk.retried == [], f"{where}a sync that failed was tried again"
     return bool(service.disk.failed)
 

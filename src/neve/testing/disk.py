@@ -142,6 +142,8 @@ class State:
     nodes: dict[int, Node]
     next_number: int
     later_names: list[_NameChange] = field(default_factory=list)
+    on_their_way: set[int] = field(default_factory=set)
+    """Files with changes that a power cut may take back."""
     borrowed: set[int] = field(default_factory=set)
     """Nodes that another disk has as well: copied before they change."""
 
@@ -213,7 +215,7 @@ class Disk:
     @property
     def is_settled(self) -> bool:
         """Whether every power cut leaves the same."""
-        return not self._state.later_names and not any(node.later for node in self._state.nodes.values())
+        return not self._state.later_names and not self._state.on_their_way
 
     # --- changing: names
 
@@ -292,15 +294,15 @@ class Disk:
         """Bring a file's content onto the medium."""
         with self.lock:
             self._note(Disk.sync, number)
-            if self._state.nodes[number].later:
-                self._own(number).settle(_Way.THERE)
+            if number in self._state.on_their_way:
+                self._end_way(number, _Way.THERE)
             if self.names is Names.ORDERED:
                 self._settle_names(ROOT)
 
     def give_up(self, number: int) -> None:
         """Let a sync fail: what of a file was on its way stays to be seen, and never arrives."""
         with self.lock:
-            self._own(number).settle(_Way.GIVEN_UP)
+            self._end_way(number, _Way.GIVEN_UP)
 
     def settle(self) -> None:
         """Bring everything onto the medium."""
@@ -311,6 +313,7 @@ class Disk:
                 node.later.clear()
                 node.durable = dict(node.children)
             self._state.later_names.clear()
+            self._state.on_their_way.clear()
 
     # --- copies
 
@@ -330,29 +333,47 @@ class Disk:
         with self.lock:
             mine = self._state
             mine.borrowed = set(mine.nodes)
-            return State(dict(mine.nodes), mine.next_number, list(mine.later_names), set(mine.nodes))
+            return State(
+                dict(mine.nodes),
+                mine.next_number,
+                list(mine.later_names),
+                set(mine.on_their_way),
+                set(mine.nodes),
+            )
 
     def cut(self, chance: random.Random) -> Self:
-        """Return what a power cut now may leave: a disk on which everything is durable."""
+        """Return what a power cut now may leave: a disk on which everything is durable.
+
+        What has no name any more is not on it, and is kept for nobody: `forget_nameless` frees its memory.
+        """
         with self.lock:
             entries = self._names_left(chance)
-            left = State({}, self._state.next_number)
+            left = self.shared_state()
+            left.later_names.clear()
+            for number, names in entries.items():
+                left.nodes[number] = Node(
+                    number, left.nodes[number].mode, children=names, durable=dict(names)
+                )
+            for number in left.on_their_way:
+                node = left.nodes[number]
+                left.nodes[number] = Node(number, node.mode, content=node.left_by_cut(chance))
+            left.borrowed -= entries.keys() | left.on_their_way
+            left.on_their_way.clear()
+            return type(self)(self.root, self.names, state=left)
+
+    def forget_nameless(self) -> None:
+        """Give up the memory of what has no name. Nothing of it may be open."""
+        with self.lock:
+            named = {ROOT}
             waiting = [ROOT]
             while waiting:
-                number = waiting.pop()
-                node = self._state.nodes[number]
-                if node.is_directory:
-                    names = entries.get(number, node.durable)
-                    waiting += [child for child in names.values() if child not in left.nodes]
-                if number in entries or (node.is_directory and node.children != node.durable):
-                    left.nodes[number] = Node(number, node.mode, children=names, durable=dict(names))
-                elif node.later:
-                    left.nodes[number] = Node(number, node.mode, content=node.left_by_cut(chance))
-                else:
-                    left.nodes[number] = node
-                    left.borrowed.add(number)
-            self._state.borrowed |= left.borrowed
-            return type(self)(self.root, self.names, state=left)
+                node = self._state.nodes[waiting.pop()]
+                below = {*node.children.values(), *node.durable.values()} - named
+                named |= below
+                waiting += below
+            for number in self._state.nodes.keys() - named:
+                del self._state.nodes[number]
+                self._state.on_their_way.discard(number)
 
     def _names_left(self, chance: random.Random) -> dict[int, dict[str, int]]:
         """Return the entries that a power cut may leave of every directory with changes on their way."""
@@ -389,9 +410,16 @@ class Disk:
         self._state.nodes[number] = Node(number, mode)
         return number
 
+    def _end_way(self, number: int, way: _Way) -> None:
+        node = self._own(number)
+        node.settle(way)
+        if not node.later:
+            self._state.on_their_way.discard(number)
+
     def _change(self, node: Node, change: _Change) -> None:
         change.apply(node.content, len(change.data))
         node.later.append(change)
+        self._state.on_their_way.add(node.number)
 
     def _change_names(self, *entries: tuple[int, str, int | None]) -> None:
         for directory, name, number in entries:
