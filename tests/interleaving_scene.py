@@ -2,7 +2,7 @@
 
     server a   4 clients, a collector  ─┐
     server b   4 clients, a collector  ─┼─▶ one metadata store, one segment store
-    chance     crashes, pauses, clock  ─┘
+    chance     crashes, pauses, clock  ─┘   chunks marked bad, answers lost
 
 Servers run the real code of puts, completions, deletions, undeletions and collections, with all threads it has, under
 `neve.testing.scheduler`. A server that starts cancels all reservations there are, the other one's included: writers
@@ -17,6 +17,7 @@ from typing import Final
 
 from collection_scene import nothing_leaks, undelete
 from interleaving_told import MUST_BE_THERE, Fate, Known
+from neve.domain.blocks import ChunkId
 from neve.domain.identities import SnapshotId
 from neve.domain.snapshots import State
 from neve.errors import NeveError, RecordRefused, RequestError, StoreUnavailable
@@ -85,6 +86,7 @@ class Interleaving:
         self.archive = MemoryArchiveStore()
         self.scheduler.on_step = lambda: self.clock.advance(seconds=0.001)
         self.known: list[Known] = []
+        self._distrusted: set[ChunkId] = set()
         self.counts: dict[str, int] = {}
         self._fails = self.chance.choice((0.0, 0.0, 0.002, 0.02))
         self._loses_answers = self.chance.choice((0.0, 0.0, 0.005, 0.02))
@@ -127,13 +129,26 @@ class Interleaving:
     def _disturb(self) -> None:
         for _ in range(self.chance.randint(0, 8)):
             self.scheduler.sleep(self.chance.randint(1, 400))
-            match self.chance.randrange(6):
+            match self.chance.randrange(8):
                 case 0 | 1:
                     self._crash()
                 case 2 | 3 | 4:
                     self._pause()
                 case 5:
                     self.clock.advance(minutes=self.chance.randint(-90, 90))
+                case _:
+                    self._distrust()
+
+    def _distrust(self) -> None:
+        """Mark a chunk bad, as if somebody had found it so: the next upload stores it anew, and none of it is moved."""
+        for domain in self._metadata.domains():
+            entries = self._metadata.collection.chunk_entries(domain.key, after=None, limit=1_000)
+            if entries:
+                entry = self.chance.choice(entries)
+                self.scheduler.note(f"marks {entry.chunk_id.hex()} bad")
+                self._metadata.mark_bad(domain.key, entry.chunk_id)
+                self._distrusted.add(entry.chunk_id)
+                self.count("distrusted")
 
     def _crash(self) -> None:
         number = self.chance.randrange(2)
@@ -320,7 +335,8 @@ class Interleaving:
         for known in self.known:
             self._hold(world, known)
         assert world.damage == []
-        assert world.metadata.collection.bad_chunks(after=None, limit=1) == []
+        bad = world.metadata.collection.bad_chunks(after=None, limit=1_000)
+        assert {each.record.chunk_id for _, each in bad} <= self._distrusted
         self.clock.advance(minutes=1_000_000)
         nothing_leaks(world)
         for known in self.known:

@@ -204,6 +204,20 @@ def what_is_reserved_is_swept(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryCollectionRecords, "segment_states", lenient)
 
 
+def segments_are_condemned_with_rows(patch: pytest.MonkeyPatch) -> None:
+    """What was copied is condemned, whether all of its rows moved or not."""
+    condemn = MemoryCollectionRecords.condemn
+
+    def blind(self: Any, epoch: Any, names: Any, *, now_ms: int) -> Any:
+        self._demand(epoch)
+        for name in names:
+            if self._state_of(name) is SegmentState.LIVE:
+                self._change(name, state=SegmentState.CONDEMNED, condemned_ms=now_ms)
+        return condemn(self, epoch, names, now_ms=now_ms)
+
+    patch.setattr(MemoryCollectionRecords, "condemn", blind)
+
+
 def what_was_copied_goes_before_rows_point_to_the_copy(patch: pytest.MonkeyPatch) -> None:
     copy = Rewriter._copy
 
@@ -237,6 +251,7 @@ PLANTED: Sequence[Plant] = (
     what_can_be_undone_is_not_in_the_cut,
     rows_go_of_what_was_completed_since,
     what_is_reserved_is_swept,
+    segments_are_condemned_with_rows,
     what_was_copied_goes_before_rows_point_to_the_copy,
     records_go_before_bytes,
 )
