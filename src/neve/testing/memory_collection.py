@@ -280,12 +280,29 @@ class MemoryCollectionRecords:
     def _says(self, record: ChunkRecord) -> bool:
         return self._chunks.records.get((record.domain_key, record.chunk_id)) == record
 
+    def found_cancelled(
+        self, names: Collection[SegmentName], *, now_ms: int, found_before_ms: int
+    ) -> Sequence[SegmentName]:
+        with self._alone():
+            old = []
+            for name in names:
+                segment = self._chunks.segments.get(name)
+                if segment is None or segment.state is not SegmentState.CANCELLED:
+                    continue
+                first_ms = now_ms if segment.condemned_ms is None else segment.condemned_ms
+                self._change(name, condemned_ms=first_ms)
+                if first_ms < found_before_ms:
+                    old.append(name)
+            return old
+
     def condemned(self, *, condemned_before_ms: int, limit: int) -> Sequence[SegmentName]:
         with self._alone():
             old = sorted(
                 (segment.condemned_ms, segment.key, name)
                 for name, segment in self._chunks.segments.items()
-                if segment.condemned_ms is not None and segment.condemned_ms < condemned_before_ms
+                if segment.state is SegmentState.CONDEMNED
+                and segment.condemned_ms is not None
+                and segment.condemned_ms < condemned_before_ms
             )
             return [name for *_, name in old[:limit]]
 

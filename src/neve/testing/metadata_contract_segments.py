@@ -71,6 +71,17 @@ def moved(scene: Scene, segment: SegmentName, *numbers: int) -> Sequence[Moved]:
 class SegmentsContract:
     """Which segments there are."""
 
+    def test_a_cancelled_segment_that_was_found_is_given_back_only_after_a_while(self, scene: Scene) -> None:
+        name = scene.reserve()
+        records = scene.store.collection
+        assert records.found_cancelled([name], now_ms=10, found_before_ms=99) == [], "it is reserved"
+        scene.store.cancel_reservations()
+        assert records.found_cancelled([name, UNKNOWN_SEGMENT], now_ms=20, found_before_ms=20) == []
+        assert records.found_cancelled([name], now_ms=30, found_before_ms=20) == [], "the first time counts"
+        assert records.found_cancelled([name], now_ms=5, found_before_ms=21) == [name]
+        assert records.condemned(condemned_before_ms=99, limit=9) == []
+        assert not records.forget_segment(name)
+
     def test_published_and_condemned_ones_are_told_with_what_of_them_is_needed(self, scene: Scene) -> None:
         epoch = scene.store.collection.begin()
         scene.reserve()

@@ -12,7 +12,8 @@
     condemn      segments that no chunk row names
     delete       bytes, then records, of segments condemned long enough ago
     rewrite      segments that are mostly waste, or small
-    compare      objects with records: what was cancelled goes, what is unexplained or missing is reported
+    compare      objects with records: what was cancelled goes when it was kept long enough, what is unexplained or missing
+                 is reported
 
 Up to and including `foretell` nothing is taken away, so that whoever deleted too much still can undelete it. What marks
 say is independent of time (see `marking`), so the cut is what counts: between it and each drop, rows may only have been
@@ -183,7 +184,7 @@ class Collector:
                 entropy=self._entropy,
                 limits=self._limits,
             ).rewrite(newest=newest)
-        sweeper.compare()
+        sweeper.compare(found_before_ms=condemned_before_ms)
 
     def _tell(self, found: CollectionReport) -> None:
         if found.unexplained:

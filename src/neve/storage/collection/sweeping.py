@@ -1,16 +1,18 @@
 """Segments that nothing names: condemned, and their bytes deleted when they were kept long enough; and what does not fit.
 
     live, no chunk row ─▶ condemned ─ condemned_keep_s ─▶ bytes deleted ─▶ record forgotten
-    an object whose record is cancelled ─▶ deleted
+    an object whose record is cancelled ─ condemned_keep_s from when that was first seen ─▶ deleted
     an object without any record ─▶ reported, never deleted: it may hold what a newer database knew was acknowledged
     a live record without its object ─▶ its chunks marked bad, so that an upload heals them; reported
 
-What is condemned or cancelled never lives again, so that its bytes may go at any time and by anybody. A listing only
+What is condemned or cancelled never lives again, so that its bytes may go at any time and by anybody, as far as this
+database goes. One that was put back from an older copy takes names for cancelled that a newer one had published under: so
+those objects are kept for a while, too, and `neve rebuild` finds in them what was acknowledged. A listing only
 proposes: whether something is there, or gone, is asked for each by name before it is believed.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Final
 
@@ -95,41 +97,51 @@ class Sweeper:
             ]
             self._round.tally.add(segments_deleted=len(old), bytes_deleted=sum(use.size_bytes for use in old))
 
-    def compare(self) -> None:
+    def compare(self, *, found_before_ms: int) -> None:
         """Hold the objects that are there to the records, and the records to the objects.
+
+        Cancelled ones found before then go.
 
         Raises:
             StoreError: objects cannot be listed or asked for. What was not looked at stays as it is.
         """
         with closing(self._open_marks()) as listed:
-            self._explain_objects(listed)
+            self._explain_objects(listed, found_before_ms)
             self._find_objects(listed)
 
     # --- objects
 
-    def _explain_objects(self, listed: MarkStore) -> None:
+    def _explain_objects(self, listed: MarkStore) -> bool:
+        """Note all objects, and those without a record; return whether there are cancelled ones to delete."""
+        has_cancelled = False
+        for names, states in self._objects():
+            listed.put({_mark_of(name): _LISTED for name in names})
+            has_cancelled = has_cancelled or SegmentState.CANCELLED in states.values()
+            # One that was condemned may have gone since it was listed, and its record after it.
+            unexplained = [name for name in names if name not in states and self._size(name) is not None]
+            self._round.tally.name("unexplained", unexplained)
+        return has_cancelled
+
+    def _delete_cancelled(self) -> None:
+        """Delete what writers left that can never be published. Records stay: those writers may wake up yet."""
+        for names, states in self._objects():
+            for name in names:
+                if states.get(name) is SegmentState.CANCELLED:
+                    self._round.check()
+                    size_bytes = self._size(name) or 0
+                    if self._round.epoch is not None:
+                        self._segments.delete(name)
+                    self._round.tally.add(segments_deleted=1, bytes_deleted=size_bytes)
+
+    def _objects(self) -> Iterator[tuple[Sequence[SegmentName], Mapping[SegmentName, SegmentState]]]:
+        """Yield all names of objects with the states of those that have a record."""
         after: SegmentName | None = None
         looked_at = 0
         while names := self._segments.names(after=after, limit=_PAGE):
             self._round.tell("comparing objects and records", looked_at, 0, Unit.SEGMENTS)
             looked_at += len(names)
-            states = self._records.segment_states(names)
-            listed.put({_mark_of(name): _LISTED for name in names})
-            for name in names:
-                if states.get(name) is SegmentState.CANCELLED:
-                    self._delete_cancelled(name)
-            # One that was condemned may have gone since it was listed, and its record after it.
-            unexplained = [name for name in names if name not in states and self._size(name) is not None]
-            self._round.tally.name("unexplained", unexplained)
+            yield names, self._records.segment_states(names)
             after = names[-1]
-
-    def _delete_cancelled(self, name: SegmentName) -> None:
-        """Delete what a writer left that can never be published. Its record stays: the writer may wake up yet."""
-        self._round.check()
-        size_bytes = self._size(name) or 0
-        if self._round.epoch is not None:
-            self._segments.delete(name)
-        self._round.tally.add(segments_deleted=1, bytes_deleted=size_bytes)
 
     # --- records
 

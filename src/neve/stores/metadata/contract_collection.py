@@ -262,6 +262,17 @@ class CollectionRecords(Protocol):
         """Return up to `limit` segments condemned before then, the longest ago first."""
         ...
 
+    def found_cancelled(
+        self, names: Collection[SegmentName], *, now_ms: int, found_before_ms: int
+    ) -> Sequence[SegmentName]:
+        """Note of those of these segments that are cancelled that an object was found of them; return which of them that
+        was noted of before `found_before_ms`.
+
+        The first time counts. A database that was put back from an older copy takes names for cancelled under which a newer
+        one had published since: those objects are to be there still when that is found out.
+        """
+        ...
+
     def forget_segment(self, name: SegmentName) -> bool:
         """Forget the record of a condemned segment whose bytes are gone. False, and nothing, in any other state."""
         ...

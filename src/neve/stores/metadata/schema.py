@@ -135,7 +135,7 @@ CREATE TABLE domain (
 #               cancelled  its reservation was taken back: whoever comes to publish it is refused
 #               condemned  no chunk row names it any more: its bytes go after the undo window
 # reserved_ms   When its name was reserved.
-# condemned_ms  When the undo window began; null until then.
+# condemned_ms  When the undo window began; null until then. Of a cancelled one: when an object of it was first found.
 # size_bytes    Size of the file or object, null until published. The live part of it is the sum of stored_bytes
 #               over its chunk rows; the rest is table, or chunks that somebody else had stored first or that
 #               nobody needs any more.

@@ -119,6 +119,12 @@ class SqliteCollectionRecords:
         with self._database.reading(one_statement=True) as session:
             return collection.condemned(session, condemned_before_ms=condemned_before_ms, limit=limit)
 
+    def found_cancelled(
+        self, names: Collection[SegmentName], *, now_ms: int, found_before_ms: int
+    ) -> Sequence[SegmentName]:
+        with self._database.writing() as session:
+            return collection.found_cancelled(session, names, now_ms=now_ms, found_before_ms=found_before_ms)
+
     def forget_segment(self, name: SegmentName) -> bool:
         with self._database.writing() as session:
             return collection.forget_segment(session, name)

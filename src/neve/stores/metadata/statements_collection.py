@@ -88,6 +88,11 @@ RETURNING chunk_key
 CONDEMNED = """
 SELECT name FROM segment WHERE state = 'condemned' AND condemned_ms < ? ORDER BY condemned_ms, segment_key LIMIT ?
 """
+# `condemned_ms` is of no other use in a cancelled one.
+FOUND_CANCELLED = """
+UPDATE segment SET condemned_ms = coalesce(condemned_ms, ?) WHERE name = ? AND state = 'cancelled'
+RETURNING name, condemned_ms
+"""
 FORGET_SEGMENT = "DELETE FROM segment WHERE name = ? AND state = 'condemned' RETURNING name"
 SET_VERIFIED = "UPDATE segment SET verified_ms = ? WHERE name = ? AND state = 'live'"
 DISTRUST_VERIFIED = (

@@ -13,12 +13,15 @@ from neve.testing.world import World
 STRAY = SegmentName("7" * 32)
 
 
-def test_what_a_writer_left_that_was_cancelled_goes(world: World) -> None:
+def test_what_a_writer_left_that_was_cancelled_is_kept_for_a_while_and_goes(world: World) -> None:
     world.metadata.reserve_segments([STRAY], now_ms=0)
     world.segments.write(STRAY, [b"never published"])
     assert world.collect().segments_deleted == 0
     assert objects(world) == {STRAY}, "somebody may be about to publish it"
     world.restart()
+    assert world.collect().segments_deleted == 0
+    assert objects(world) == {STRAY}, "the database may be an older copy, and the newer one knows better"
+    pass_time(world)
     found = world.collect()
     assert (found.segments_deleted, found.bytes_deleted) == (1, 15)
     assert objects(world) == set()
@@ -32,6 +35,18 @@ def test_a_dry_run_counts_what_was_cancelled_and_leaves_it(world: World) -> None
     found = world.collector().collect(dry_run=True)
     assert (found.segments_deleted, found.bytes_deleted) == (1, 15)
     assert objects(world) == {STRAY}
+
+
+def test_what_was_cancelled_stays_where_something_is_unexplained(world: World) -> None:
+    """As when the database is an older one: what it knows as reserved, and cancels, was published since."""
+    world.metadata.reserve_segments([STRAY], now_ms=0)
+    world.segments.write(STRAY, [b"acknowledged, as a newer database knew"])
+    other = SegmentName("8" * 32)
+    world.segments.write(other, [b"so was this"])
+    world.restart()
+    found = world.collect()
+    assert (found.segments_deleted, found.unexplained_names) == (0, (other,))
+    assert objects(world) == {STRAY, other}
 
 
 @pytest.mark.parametrize("dry_run", [False, True])

@@ -103,7 +103,7 @@ def test_a_statement_finds_its_rows(store: SqliteMetadataStore, name: str) -> No
     assert scans(store, HURRIED[name]) == []
 
 
-@pytest.mark.parametrize("name", ADOPTING)
+@pytest.mark.parametrize("name", sorted(ADOPTING))
 def test_a_new_row_is_added_without_looking_who_might_have_missed_it(
     store: SqliteMetadataStore, name: str
 ) -> None:
@@ -133,7 +133,7 @@ def test_a_page_comes_in_order_without_sorting_all_that_it_could_be_of(
     assert [step for step in plan_of(store, HURRIED[name]) if "TEMP B-TREE" in step] == []
 
 
-@pytest.mark.parametrize("name", SORTED)
+@pytest.mark.parametrize("name", sorted(SORTED))
 def test_sorting_is_seen(store: SqliteMetadataStore, name: str) -> None:
     assert [step for step in plan_of(store, HURRIED[name]) if "TEMP B-TREE" in step] != []
 
@@ -196,7 +196,16 @@ def test_deleting_a_chunk_row_finds_who_refers_to_it(store: SqliteMetadataStore,
 
 
 @pytest.mark.parametrize(
-    "name", ["DROP_CHUNK", "FORGET_SNAPSHOT", "FORGET_SEGMENT", "REMOVE_UNDO", "CONDEMN", "REPOINT_CHUNK"]
+    "name",
+    [
+        "DROP_CHUNK",
+        "FORGET_SNAPSHOT",
+        "FORGET_SEGMENT",
+        "REMOVE_UNDO",
+        "CONDEMN",
+        "REPOINT_CHUNK",
+        "FOUND_CANCELLED",
+    ],
 )
 def test_what_is_taken_away_is_asked_after_by_index(store: SqliteMetadataStore, name: str) -> None:
     statement: str = getattr(statements_collection, name)

@@ -206,6 +206,13 @@ def condemned(session: Session, *, condemned_before_ms: int, limit: int) -> Sequ
     return [SegmentName(name) for (name,) in session.rows(statements.CONDEMNED, (condemned_before_ms, limit))]
 
 
+def found_cancelled(
+    session: Session, names: Collection[SegmentName], *, now_ms: int, found_before_ms: int
+) -> Sequence[SegmentName]:
+    found = session.rows_of_each(statements.FOUND_CANCELLED, [(now_ms, name) for name in names])
+    return [SegmentName(name) for name, first_ms in found if first_ms < found_before_ms]
+
+
 def forget_segment(session: Session, name: SegmentName) -> bool:
     return bool(session.rows(statements.FORGET_SEGMENT, (name,)))
 
