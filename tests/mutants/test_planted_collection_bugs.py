@@ -149,10 +149,11 @@ def readers_look_a_chunk_up_once(patch: pytest.MonkeyPatch) -> None:
 def unexplained_objects_go(patch: pytest.MonkeyPatch) -> None:
     explain = Sweeper._explain_objects
 
-    def tidy(self: Sweeper, listed: Any) -> None:
-        explain(self, listed)
+    def tidy(self: Sweeper, listed: Any) -> bool:
+        has_cancelled = explain(self, listed)
         for name in self._round.tally.report.unexplained_names:
             self._segments.delete(name)
+        return has_cancelled
 
     patch.setattr(Sweeper, "_explain_objects", tidy)
 

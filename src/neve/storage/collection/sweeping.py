@@ -1,7 +1,7 @@
 """Segments that nothing names: condemned, and their bytes deleted when they were kept long enough; and what does not fit.
 
     live, no chunk row ─▶ condemned ─ condemned_keep_s ─▶ bytes deleted ─▶ record forgotten
-    an object whose record is cancelled ─ condemned_keep_s from when that was first seen ─▶ deleted
+    an object whose record is cancelled ─ condemned_keep_s from when that was first seen ─▶ deleted, if none is without record
     an object without any record ─▶ reported, never deleted: it may hold what a newer database knew was acknowledged
     a live record without its object ─▶ its chunks marked bad, so that an upload heals them; reported
 
@@ -100,19 +100,21 @@ class Sweeper:
     def compare(self, *, found_before_ms: int) -> None:
         """Hold the objects that are there to the records, and the records to the objects.
 
-        Cancelled ones found before then go.
+        Cancelled ones that were found before then go, if no object is without a record.
 
         Raises:
             StoreError: objects cannot be listed or asked for. What was not looked at stays as it is.
         """
         with closing(self._open_marks()) as listed:
-            self._explain_objects(listed, found_before_ms)
+            has_cancelled = self._explain_objects(listed)
             self._find_objects(listed)
+        if has_cancelled:
+            self._go_through_cancelled(found_before_ms)
 
     # --- objects
 
     def _explain_objects(self, listed: MarkStore) -> bool:
-        """Note all objects, and those without a record; return whether there are cancelled ones to delete."""
+        """Note all objects, and those without a record; return whether there are cancelled ones."""
         has_cancelled = False
         for names, states in self._objects():
             listed.put({_mark_of(name): _LISTED for name in names})
@@ -122,16 +124,30 @@ class Sweeper:
             self._round.tally.name("unexplained", unexplained)
         return has_cancelled
 
-    def _delete_cancelled(self) -> None:
-        """Delete what writers left that can never be published. Records stay: those writers may wake up yet."""
+    def _go_through_cancelled(self, found_before_ms: int) -> None:
+        """Delete what writers left long ago that can never be published. Records stay: those writers may wake up yet.
+
+        An object without a record says that the database is an older one than the objects: then nothing goes.
+        """
+        is_explained = not self._round.tally.report.unexplained
         for names, states in self._objects():
-            for name in names:
-                if states.get(name) is SegmentState.CANCELLED:
-                    self._round.check()
-                    size_bytes = self._size(name) or 0
-                    if self._round.epoch is not None:
-                        self._segments.delete(name)
-                    self._round.tally.add(segments_deleted=1, bytes_deleted=size_bytes)
+            cancelled = [name for name in names if states.get(name) is SegmentState.CANCELLED]
+            if self._round.epoch is not None and cancelled:
+                with self._round.transaction():
+                    cancelled = list(
+                        self._records.found_cancelled(
+                            cancelled, now_ms=self._round.clock.now_ms(), found_before_ms=found_before_ms
+                        )
+                    )
+            for name in cancelled if is_explained else ():
+                self._delete_cancelled(name)
+
+    def _delete_cancelled(self, name: SegmentName) -> None:
+        self._round.check()
+        size_bytes = self._size(name) or 0
+        if self._round.epoch is not None:
+            self._segments.delete(name)
+        self._round.tally.add(segments_deleted=1, bytes_deleted=size_bytes)
 
     def _objects(self) -> Iterator[tuple[Sequence[SegmentName], Mapping[SegmentName, SegmentState]]]:
         """Yield all names of objects with the states of those that have a record."""
