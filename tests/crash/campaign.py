@@ -22,6 +22,10 @@ from typing import Any, Final
 from botocore.exceptions import WaiterError
 
 from crash.load import INDEXES_MAX, WRITERS, Digests, Load, Wire, Writing, read, wait_completed
+from neve.clock import SystemClock
+from neve.server.administration.client import RunningServer
+from neve.server.administration.messages import AdministrationRefused
+from neve.server.administration.messages_upkeep import UndeleteSnapshot
 from neve.testing.server import ServerDied, ServerProcess
 
 PENDING = 3
@@ -47,6 +51,7 @@ class Tally:
     kills: int = 0
     kills_while_sealing: int = 0
     deletions: int = 0
+    undeletions: int = 0
     acknowledged: int = 0
     load_s: float = 0
     completed: int = 0
@@ -67,7 +72,7 @@ class Tally:
         return (
             f"{self.kills} kills under {WRITERS} writers and {self.kills_while_sealing} while sealing, "
             f"{self.acknowledged} puts acknowledged ({self.acknowledged / self.load_s:.0f}/s), "
-            f"{self.completed} snapshots completed and {self.deletions} deleted; lost {len(self.lost)}, changed {len(self.changed)}, "
+            f"{self.completed} snapshots completed and {self.deletions} deleted ({self.undeletions} undone); lost {len(self.lost)}, changed {len(self.changed)}, "
             f"starts that needed help {self.starts_needing_help} (slowest {self.slowest_start_s:.1f} s), "
             f"{self.rotations} rotations"
         )
@@ -175,8 +180,19 @@ class Campaign:
         while self._completed and (len(self._completed) > COMPLETED_MAX or self._chance.random() < 0.3):
             snapshot_id = self._chance.choice(list(self._completed))
             self._server.client("ec2").delete_snapshot(SnapshotId=snapshot_id)
-            del self._completed[snapshot_id]
             self.tally.deletions += 1
+            if self._chance.random() < 0.5 or not self._undelete(snapshot_id):
+                del self._completed[snapshot_id]
+
+    def _undelete(self, snapshot_id: str) -> bool:
+        """Bring a deleted snapshot back, unless a collection was faster."""
+        administrator = RunningServer(self._server.directory, SystemClock())
+        try:
+            administrator.ask(UndeleteSnapshot(snapshot_id=snapshot_id))
+        except AdministrationRefused:
+            return False
+        self.tally.undeletions += 1
+        return True
 
     def _start(self) -> None:
         """Start the server on what the kill left. Once more, should it need that: it counts."""

@@ -6,7 +6,7 @@ nothing else may be.
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, Protocol, cast
 
 from crash.store_programs import Knowledge, Known, content_of
@@ -144,9 +144,7 @@ class Examination:
         for snapshot_id, record in found.items():
             old, new = before.get(snapshot_id), after.get(snapshot_id)
             if new is not None:
-                is_whole = record.state is State.COMPLETED
-                old, new = (each if is_whole else _written(each) for each in (old or new, new))
-                self._compare_blocks(where, glance.blocks(record), old, new)
+                self._compare_blocks(where, glance.blocks(record), old or new, new)
 
     def _compare_blocks(self, where: str, found: dict[int, bytes | None], old: Known, new: Known) -> None:
         for index in {*old.blocks, *new.blocks, *found}:
@@ -181,11 +179,6 @@ class Examination:
         for domain_key, chunk_id in chunks:
             if glance.content(glance.domains.by_key(domain_key), chunk_id) is None:
                 self.findings.dangling.append(f"{where}chunk {chunk_id!r}")
-
-
-def _written(known: Known) -> Known:
-    """Return what rows say of a snapshot that is not completed: its own blocks, not those of its base."""
-    return replace(known, blocks={index: known.blocks[index] for index in known.written})
 
 
 def _allowed(before: Known | None, after: Known | None) -> set[State]:
@@ -256,13 +249,14 @@ class Glance:
         return self._known[chunk_id]
 
     def blocks(self, record: Snapshot) -> dict[int, bytes | None]:
-        """Return every block of a completed snapshot, or those written to one that is not."""
+        """Return every block of a snapshot; of one that is not completed as it would be now."""
         domain = self.domains.by_key(record.domain_key)
-        if record.root is not None:
-            found = walk(self._load(domain), record.root)
-            return {index: self.content(domain, chunk_id) for index, chunk_id in found}
-        rows = self.metadata.blocks(record.key, after=None, limit=100)
-        return {row.block_index: self.content(domain, row.chunk_id) for row in rows}
+        root = record.root or record.base_root
+        found = {} if root is None else dict(walk(self._load(domain), root))
+        if record.root is None:
+            rows = self.metadata.blocks(record.key, after=None, limit=100)
+            found |= {row.block_index: row.chunk_id for row in rows}
+        return {index: self.content(domain, chunk_id) for index, chunk_id in found.items()}
 
     def _load(self, domain: OpenDomain) -> Load:
         def load(chunk_ids: Sequence[ChunkId]) -> Sequence[Node]:
