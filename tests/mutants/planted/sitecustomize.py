@@ -3,6 +3,6 @@
 import os
 
 if name := os.environ.get("PLANTED_BUG"):
-    from seeded_bugs import BUGS
+    from seeded_bugs import BUGS  # type: ignore[import-not-found]  # beside this one, which is where the path begins
 
     BUGS[name].plant()
