@@ -91,7 +91,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
             _SERVER,
             "rebuild",
             "neve.cli.rebuilding:rebuild",
-            "Make the database of a store again, from what lies beside it.",
+            "Make the database of a store again, from the archive and the segments beside it.",
         ),
         (_SERVER, "repair", "neve.cli.repairing:repair", "Look for what is lost wherever it may still be."),
         (_SERVER, "gc", "neve.cli.collecting:collect", "Free what nothing needs."),

@@ -213,6 +213,9 @@ def _calls_of_collection(scene: Scene) -> Mapping[str, Callable[[MetadataStore],
         "condemn": lambda store: store.collection.condemn(epoch, [name], now_ms=now_ms),
         "repoint": lambda store: store.collection.repoint(epoch, moved_to, [], segment_bytes=1),
         "condemned": lambda store: store.collection.condemned(condemned_before_ms=1, limit=10),
+        "found_cancelled": lambda store: store.collection.found_cancelled(
+            [name], now_ms=now_ms, found_before_ms=1
+        ),
         "forget_segment": lambda store: store.collection.forget_segment(name),
         "set_verified": lambda store: store.collection.set_verified(name, now_ms=now_ms),
         "distrust_verified": lambda store: store.collection.distrust_verified(after_ms=now_ms),
