@@ -153,4 +153,4 @@ def test_the_collection_machine_catches_epochs_that_nobody_demands(monkeypatch: 
 
 
 def test_without_a_planted_bug_the_collection_machine_finds_nothing() -> None:
-    run_state_machine_as_test(SqliteCollectionMachine, settings=settings(SEARCH, max_examples=20))
+    run_state_machine_as_test(SqliteCollectionMachine, settings=settings(SEARCH, max_examples=10))

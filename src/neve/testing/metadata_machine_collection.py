@@ -123,8 +123,11 @@ class CollectionMachine(MetadataMachine):
 
     @rule(picked=st.lists(segments, min_size=1, max_size=3), is_lost=seldom)
     def condemn(self, picked: Sequence[int], *, is_lost: bool) -> None:
+        """Condemn segments that may go; whoever verifies one at that time comes too late to say so."""
         epoch, names = self._given(is_lost=is_lost), [self._segment(pick) for pick in picked]
         self.both(lambda side: side.store.collection.condemn(epoch, names, now_ms=self.now_ms))
+        for pick in picked[-1:]:
+            self.verify(pick, 0, is_distrusted=False)
 
     @rule(pick=segments, minutes=st.integers(-1, 2))
     def forget_a_segment(self, pick: int, minutes: int) -> None:
@@ -232,7 +235,7 @@ class CollectionMachine(MetadataMachine):
         self.now_ms += DAY_MS
         self.both(lambda side: side.store.lifecycle.empty_bin(now_ms=self.now_ms, limit=100))
 
-    @rule(pick=picks, is_stranger=seldom)
+    @rule(pick=picks, is_stranger=st.booleans())
     def undelete(self, pick: int, *, is_stranger: bool) -> None:
         account_id = self._account(pick, is_stranger=is_stranger)
         name = snapshot_id(self._number(pick))
