@@ -23,7 +23,6 @@ from neve.storage.chunk_store import ChunkStore, Content
 from neve.storage.collection.marking import Claims
 from neve.storage.verification import passes
 from neve.stores.archive.local import LocalArchiveStore
-from neve.stores.metadata import sqlite_database
 from neve.stores.metadata.contract import PublishResult, WriteOutcome
 from neve.stores.metadata.sqlite import SqliteMetadataStore
 from neve.stores.metadata.sqlite_database import SqliteDatabase
@@ -120,13 +119,6 @@ def commits_are_not_synced() -> None:
         return writer
 
     _replace(SqliteDatabase, "_open_writer", hasty)
-
-
-def the_directory_of_the_database_is_not_synced() -> None:
-    _replace(sqlite_database, "sync_directory", lambda _path, _files: None)
-    from neve.stores.metadata import sqlite  # noqa: PLC0415 - after the change
-
-    _replace(sqlite, "sync_directory", sqlite_database.sync_directory)
 
 
 def archived_objects_are_not_synced() -> None:
@@ -307,7 +299,7 @@ BUGS: Final = {
         Bug(deletions_that_can_be_undone_are_final, 3),
         Bug(segments_are_not_synced, 4),
         Bug(commits_are_not_synced, 4),
-        Bug(the_directory_of_the_database_is_not_synced, 4),
+        Bug(directories_of_segments_are_not_synced, 4),
         Bug(syncs_that_failed_are_taken_for_done, 6),
         Bug(syncs_that_failed_are_tried_again, 6),
         Bug(the_log_of_a_dead_process_is_trusted, 6),
