@@ -16,8 +16,8 @@ from neve.storage.collection.round import Round
 from neve.storage.progress import Unit
 from neve.stores.metadata.contract_collection import Cut
 
-_SLICE: Final = 250
-"""Rows that go in one transaction: puts wait for it."""
+_SLICE: Final = 100
+"""Rows that go in one transaction: puts wait for it. Each lies in a page of its own, which is written with the commit."""
 
 
 def close_undos(of: Round, *, deleted_before_ms: int) -> None:

@@ -51,7 +51,7 @@ from neve.stores.segments.contract import SegmentStore
 
 _PAGE: Final = 500
 _NAME_BYTES: Final = 16
-_CHUNKS_MAX: Final = 512
+_CHUNKS_MAX: Final = 256
 """Rows repointed in one transaction, which puts wait for; more only if one segment has more."""
 _MERGED_MIN: Final = 8
 """So many small segments at least become one: what came in lately is not written again each time for a little more."""
