@@ -272,7 +272,7 @@ class _Store:
             segments=self.segments,
             chunks=self._chunks(),
             domains=self._domains,
-            flush_archive=self._archiver.flush,
+            archiver=self._archiver,
             open_marks=SqliteMarkStore,
             clock=self.clock,
             past_ms=self.clock.now_ms,

@@ -86,7 +86,7 @@ def collector_on(
         segments=parts.segments,
         chunks=_chunks_on(parts, damage_told_to(report)),
         domains=parts.domains,
-        flush_archive=parts.archiver.flush,
+        archiver=parts.archiver,
         open_marks=parts.open_marks,
         clock=parts.clock,
         past_ms=past_ms if haste is Haste.SCHEDULED else lambda: parts.clock.now_ms() + ahead_ms,

@@ -16,6 +16,7 @@ from typing import Final
 
 from neve.domain.identities import SnapshotId
 from neve.domain.keyring import Keyring
+from neve.errors import ArchiveDamaged, ArchiveMissing
 from neve.storage import archive_format
 from neve.storage.archive_format import object_name
 from neve.storage.progress import Check, unhurried
@@ -104,6 +105,36 @@ class Archiver:
                 self._write(record)
             return record is not None
 
+    def unaccounted(self, check: Check = unhurried) -> Iterator[SnapshotId]:
+        """Yield the snapshots that the archive has and that the records know nothing of: these are older than it.
+
+        `check` is called before each of the archive's snapshots.
+
+        Raises:
+            StoreError
+        """
+        records = self._metadata.archive
+        expected = _expected_snapshots(self._metadata)
+        next_expected = next(expected, None)
+        for name in archived_names(self._store, ArchiveKind.SNAPSHOT):
+            check()
+            while next_expected is not None and next_expected < name.name:
+                next_expected = next(expected, None)
+            if name.name == next_expected:
+                continue
+            snapshot_id = SnapshotId(name.name)
+            if not records.accounts_for(snapshot_id) and self._is_there(name):
+                yield snapshot_id
+
+    def _is_there(self, name: ArchiveName) -> bool:
+        try:
+            self._store.read(object_name(name))
+        except ArchiveMissing:
+            return False
+        except ArchiveDamaged:
+            pass  # there, and of no use for anything else
+        return True
+
     def _flush(self, kinds: Sequence[ArchiveKind], check: Check) -> int:
         written = 0
         while changes := self._metadata.archive.changes(limit=_SLICE_CHANGES, kinds=kinds):
@@ -165,6 +196,14 @@ def archived_names(store: ArchiveStore, kind: ArchiveKind) -> Iterator[ArchiveNa
         yield from (ArchiveName(kind, name) for name in names)
         if len(names) < _PAGE_NAMES:
             return
+        after = names[-1]
+
+
+def _expected_snapshots(metadata: MetadataStore) -> Iterator[str]:
+    """Yield the ids of the snapshots that the archive is to have, ascending."""
+    after: str | None = None
+    while names := metadata.archive.names(ArchiveKind.SNAPSHOT, after=after, limit=_PAGE_NAMES):
+        yield from names
         after = names[-1]
 
 

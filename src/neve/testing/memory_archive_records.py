@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
-from neve.domain.identities import Account, AccountId, Domain, DomainKey
+from neve.domain.identities import Account, AccountId, Domain, DomainKey, SnapshotId
 from neve.domain.snapshots import Snapshot, SnapshotKey, State
 from neve.errors import StoreUnusable
 from neve.stores.metadata.contract import StoreFacts
@@ -132,6 +132,19 @@ class MemoryArchiveRecords:
     def names(self, kind: ArchiveKind, *, after: str | None, limit: int) -> Sequence[str]:
         with self._alone():
             return [name for name in self._names(kind) if after is None or name > after][:limit]
+
+    def accounts_for(self, snapshot_id: SnapshotId) -> bool:
+        name = ArchiveName(ArchiveKind.SNAPSHOT, snapshot_id)
+        with self._alone():
+            self._note_changes([ArchiveKind.SNAPSHOT])
+            return (
+                any(change.name == name for change in self._changes)
+                or self._export(name) is not None
+                or any(
+                    each.snapshot_id == snapshot_id and each.state is State.SEALING
+                    for each in self._snapshots.values()
+                )
+            )
 
     def _names(self, kind: ArchiveKind) -> Sequence[str]:
         if kind is ArchiveKind.STORE:

@@ -325,6 +325,24 @@ class ArchiveExportContract:
         assert export(name) is None
         assert name in changed(scene.store)
 
+    def test_an_object_is_accounted_for_from_sealing_until_its_deletion_is_settled(
+        self, scene: Scene
+    ) -> None:
+        store, collection = scene.store, scene.store.collection
+        snapshot = scene.start()
+        settle_all(store)
+        assert not store.archive.accounts_for(snapshot.snapshot_id)
+        assert not store.archive.accounts_for(snapshot_id(999))
+        for act in (scene.accept, scene.complete_sealing, scene.delete):
+            act(snapshot)
+            assert store.archive.accounts_for(snapshot.snapshot_id)
+            settle_all(store)
+            assert store.archive.accounts_for(snapshot.snapshot_id)
+        collection.close_undo(collection.begin(), deleted_before_ms=1 << 60, limit=ALL)
+        assert store.archive.accounts_for(snapshot.snapshot_id), "somebody has to take it out of the archive"
+        settle_all(store)
+        assert not store.archive.accounts_for(snapshot.snapshot_id)
+
     def test_of_what_is_not_there_is_no_record(self, scene: Scene) -> None:
         for kind in ArchiveKind:
             for name in ("", "0", "1x", "999", "²", "9" * 40, "snap-0"):

@@ -323,7 +323,7 @@ class World:
             segments=segments or self.segments,
             chunks=self._chunk_store(metadata, segments),
             domains=self.context.domains,
-            flush_archive=self.archiver.flush,
+            archiver=self.archiver,
             open_marks=MemoryMarkStore,
             clock=self.clock,
             past_ms=past_ms or self.clock.now_ms,

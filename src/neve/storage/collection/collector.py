@@ -1,6 +1,7 @@
 """Collection: the order of its steps, and why it is this one (design, section 6).
 
     begin        take the next epoch: whoever collected before may take nothing away any more
+    compare      the archive with the records: a snapshot that these know nothing of ends the collection here
     mark         from every root that is needed, but for deletions that are about to be final
     foretell     count what would go; too much of it, or any doubt, ends the collection here ── a dry run ends here, too
     close        the undos of deletions that are old enough: from here on they cannot be brought back
@@ -33,9 +34,10 @@ from neve.domain.snapshots import SnapshotKey
 from neve.errors import CollectionStopped, EpochLost
 from neve.events import CollectionEnded, CollectionRefused, ObjectsUnexplained, Report
 from neve.limits import Limits
+from neve.storage.archiving import Archiver
 from neve.storage.chunk_store import ChunkStore
 from neve.storage.collection import dropping
-from neve.storage.collection.foretelling import demand_moderation, foretell
+from neve.storage.collection.foretelling import demand_moderation, demand_newest_records, foretell
 from neve.storage.collection.marking import Claims, Marking
 from neve.storage.collection.report import CollectionReport, CollectionRules, Tally
 from neve.storage.collection.rewriting import Rewriter
@@ -60,7 +62,7 @@ class Collector:
         segments: SegmentStore,
         chunks: ChunkStore,
         domains: Domains,
-        flush_archive: Callable[[Check], object],
+        archiver: Archiver,
         open_marks: OpenMarks,
         clock: Clock,
         past_ms: Callable[[], int],
@@ -71,14 +73,13 @@ class Collector:
     ) -> None:
         """`chunks` is nobody else's, so that readers' nodes stay in memory; `domains` can have data keys.
 
-        `flush_archive` is `Archiver.flush`. `past_ms` says which moment is past without doubt: times that run out are
-        measured by it.
+        `past_ms` says which moment is past without doubt: times that run out are measured by it.
         """
         self._metadata = metadata
         self._segments = segments
         self._chunks = chunks
         self._domains = domains
-        self._flush_archive = flush_archive
+        self._archiver = archiver
         self._open_marks = open_marks
         self._clock = clock
         self._past_ms = past_ms
@@ -138,7 +139,7 @@ class Collector:
         needed = Claims()
         unsettled = array("Q")
         cut = of.metadata.collection.cut(of.epoch, needs=needed.take, unsettled=unsettled.extend)
-        self._flush_archive(of.check)
+        self._archiver.flush(of.check)
         marking.mark(needed)
         dropping.drop_rows(of, unsettled)
         dropping.drop_chunks(of, marking, cut)
@@ -146,6 +147,7 @@ class Collector:
 
     def _foretell(self, of: Round, marking: Marking, deleted_before_ms: int, share_max: float) -> None:
         """Mark what will be needed once old deletions are final, and see whether no more goes than may."""
+        demand_newest_records(self._archiver.unaccounted(of.check))
         final = self._old_deletions(of, deleted_before_ms)
         needed = Claims(without=final)
         moment = of.metadata.collection.needed(needed.take)

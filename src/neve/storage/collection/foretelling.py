@@ -1,10 +1,11 @@
 """What would go, before anything does: counted by the marks, and refused if that is more than anybody would mean."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from neve.domain.blocks import ChunkId
-from neve.domain.identities import DomainKey
+from neve.domain.identities import DomainKey, SnapshotId
 from neve.errors import CollectionStopped
 from neve.storage.collection.marking import Marking
 from neve.storage.collection.report import CollectionRules
@@ -12,6 +13,7 @@ from neve.storage.collection.round import Round
 from neve.storage.progress import Unit
 from neve.stores.metadata.contract_collection import ChunkEntry, ChunkKey, Cut, Dropped
 
+_NAMED_MAX: Final = 3
 PAGE: Final = 2_000
 """Chunk rows looked at together: a megabyte."""
 
@@ -40,6 +42,22 @@ def foretell(of: Round, marking: Marking, cut: Cut) -> Dropped:
             "says what is touched: mend it or delete what cannot be mended, and collect again"
         )
     return Dropped(chunks=chunks, stored_bytes=stored_bytes)
+
+
+def demand_newest_records(unaccounted: Iterator[SnapshotId]) -> None:
+    """Return if the archive has no snapshot that the records do not account for.
+
+    It would have in a store whose database is an older copy, and what those snapshots share with deleted ones would go.
+
+    Raises:
+        CollectionStopped
+    """
+    if named := list(islice(unaccounted, _NAMED_MAX)):
+        raise CollectionStopped(
+            f"the archive has snapshots that the database knows nothing of, {', '.join(named)} among them: the database is "
+            "an older copy than the rest of the store. Nothing was taken away. Stop the server and run `neve rebuild --replace`, "
+            "which brings them back; those that nobody wants can then be deleted"
+        )
 
 
 def demand_moderation(going: Dropped, cut: Cut, rules: CollectionRules, share_max: float) -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from neve.domain.identities import SnapshotId
 from neve.domain.snapshots import Sealed, SnapshotKey
 from neve.stores.metadata.session import Value
 
@@ -107,6 +108,14 @@ class ArchiveRecords(Protocol):
 
     def names(self, kind: ArchiveKind, *, after: str | None, limit: int) -> Sequence[str]:
         """Return up to `limit` names of a kind that `export` has a record of, ascending, the first one above `after`."""
+        ...
+
+    def accounts_for(self, snapshot_id: SnapshotId) -> bool:
+        """Say whether an object of this snapshot in the archive would be as it should.
+
+        That is if `export` has a record, if the snapshot is sealing, or if a change of it was not settled. Whoever saw
+        an object, gets False, and sees it still, has an archive that is newer than these records.
+        """
         ...
 
     def restore(self, records: Iterable[ArchivedRecord]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
+from neve.domain.identities import SnapshotId
 from neve.errors import InvariantError, StoreUnusable
 from neve.stores.metadata.contract_archive import (
     ARCHIVE_ORDER,
@@ -42,6 +43,10 @@ class SqliteArchiveRecords:
     def names(self, kind: ArchiveKind, *, after: str | None, limit: int) -> Sequence[str]:
         with self._database.reading(one_statement=True) as session:
             return archiving.names(session, kind, after=after, limit=limit)
+
+    def accounts_for(self, snapshot_id: SnapshotId) -> bool:
+        with self._database.reading(one_statement=True) as session:
+            return archiving.accounts_for(session, snapshot_id)
 
     def restore(self, records: Iterable[ArchivedRecord]) -> None:
         try:

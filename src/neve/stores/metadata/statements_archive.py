@@ -20,6 +20,11 @@ completed_ms IS NOT NULL AND (state <> 'deleted' OR EXISTS (
 """Which snapshots the archive is to have."""
 ARCHIVED_SNAPSHOT = f"SELECT snapshot_key FROM snapshot WHERE snapshot_id = ? AND {_ARCHIVED}"  # noqa: S608 - statements of ours
 SEALING_SNAPSHOT = "SELECT snapshot_id FROM snapshot WHERE snapshot_key = ? AND state = 'sealing'"
+# In one statement, and so of one moment: a change that was settled after it has been brought before.
+ACCOUNTED_FOR = f"""
+SELECT 1 WHERE EXISTS (SELECT 1 FROM snapshot WHERE snapshot_id = ? AND (state = 'sealing' OR ({_ARCHIVED})))
+OR EXISTS (SELECT 1 FROM archive_change WHERE kind = 'snapshot' AND name = ?)
+"""  # noqa: S608 - as above
 
 NAMES = {
     ArchiveKind.STORE: "SELECT 'facts' FROM store WHERE 'facts' > ? LIMIT ?",

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
+from neve.domain.identities import SnapshotId
 from neve.errors import StoreUnusable
 from neve.stores.metadata import statements as common
 from neve.stores.metadata import statements_archive as statements
@@ -67,6 +68,10 @@ def export_completion(session: Session, completion: Completion) -> ArchivedRecor
 
 def names(session: Session, kind: ArchiveKind, *, after: str | None, limit: int) -> Sequence[str]:
     return [name for (name,) in session.rows(statements.NAMES[kind], (after or "", limit))]
+
+
+def accounts_for(session: Session, snapshot_id: SnapshotId) -> bool:
+    return bool(session.rows(statements.ACCOUNTED_FOR, (snapshot_id, snapshot_id)))
 
 
 def restore(session: Session, records: Iterable[ArchivedRecord]) -> None:
