@@ -194,3 +194,15 @@ def test_a_row_that_refers_to_other_content_is_found_and_never_completed(folder:
         assert finding.subject == f"{folder.pending} block 6"
         assert completed(world, folder) == "refused"
         assert world.metadata.snapshot(ACCOUNT, SnapshotId(folder.pending)).state is State.SEALING
+
+
+@pytest.mark.row(8)
+def test_a_snapshot_being_written_whose_record_cannot_be_read_is_found(folder: Folder) -> None:
+    """Nothing leads to its blocks but their rows, and of the whole account no list can be made."""
+    database = apsw.Connection(str(folder.put_back()))
+    database.execute("UPDATE snapshot SET origin = 'di2ect' WHERE snapshot_id = ?", (folder.pending,))
+    database.close()
+    with folder.open(1) as world:
+        (finding,) = world.verifier.verify().findings
+    assert finding.kind is FindingKind.RECORDS_DAMAGED
+    assert "di2ect" in finding.what

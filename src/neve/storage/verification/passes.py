@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import Final
 
 from neve.domain.identities import DomainKey
+from neve.domain.snapshots import SnapshotKey
 from neve.errors import StoreUnusable
 from neve.storage.progress import Check, OnProgress, Progress, Unit
 from neve.storage.verification.archive_checks import ArchiveChecks
@@ -64,6 +65,7 @@ class Pass:
         flaws = parts.metadata.flaws(self._check, limit=_FLAWS_MAX)
         for number, flaw in enumerate(flaws, start=1):
             self._findings.add(FindingKind.RECORDS_DAMAGED, f"the database, {number}", flaw)
+        self._try(self._look_at_snapshots)
         self._try(self._look_at_bad_chunks)
         self._try(lambda: find_unexplained(parts.metadata, parts.segments, self._findings, self._check))
         self._try(self._look_at_segments)
@@ -114,6 +116,16 @@ class Pass:
             findings=self._findings,
             check=self._check,
         ).run(self._on_progress)
+
+    # --- records
+
+    def _look_at_snapshots(self) -> None:
+        """Read every record of a snapshot that is shown: one that cannot be keeps all of its account from being listed."""
+        for account in self._parts.metadata.accounts():
+            after: SnapshotKey | None = None
+            while page := self._parts.metadata.snapshots(account.account_id, after=after, limit=_PAGE):
+                self._check()
+                after = page[-1].key
 
     # --- what is marked bad
 
