@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from compat.people import People
@@ -28,13 +29,18 @@ def test_a_copy_made_beside_a_server_restores_what_there_was_then_and_rebuilding
     lose_the_database(server.directory)
     shutil.copy(copy, server.directory / "metadata.db")
 
-    collected = neve("gc", server.directory, "--at-once", "--yes", "--output", "json")
-    assert collected.returncode == 0, collected.stderr
+    collect = partial(neve, "gc", server.directory, "--at-once", "--yes", "--output", "json")
+    refused = collect()
+    assert refused.returncode == 1
+    assert f"{since} among them" in refused.stderr
+    assert "neve rebuild --replace" in refused.stderr
     server.start()
     assert bytes_of(owner, before) == wanted
     server.terminate()
 
     assert neve("rebuild", server.directory, "--replace").returncode == 0
+    collected = collect()
+    assert collected.returncode == 0, collected.stderr
     server.start()
     assert bytes_of(owner, before) == wanted
     assert list(bytes_of(owner, since)) == list(range(70))

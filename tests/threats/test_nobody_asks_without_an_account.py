@@ -17,6 +17,7 @@ KEYS_OF_ALL = (
 )
 ALONE = {
     "statements_archive.ARCHIVED_SNAPSHOT": "what the archive is to have, for no client",
+    "statements_archive.ACCOUNTED_FOR": "what the archive may have, for no client",
     "statements_keys.REVISION": KEYS_OF_ALL,
     "statements_keys.REMOVE_KEY": KEYS_OF_ALL,
     "statements_keys.MATERIALS": KEYS_OF_ALL,
