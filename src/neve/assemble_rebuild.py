@@ -6,6 +6,7 @@ Until the last step nothing of the store is changed; whoever is killed before th
 """
 
 import os
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -39,11 +40,13 @@ from neve.stores.file_operations import SystemFileOperations
 from neve.stores.marks.sqlite import SqliteMarkStore
 from neve.stores.metadata.contract import StoreFacts
 from neve.stores.metadata.contract_archive import STORE_FACTS
+from neve.stores.metadata.log_witness import LOG_SUFFIX, SUFFIX
 from neve.stores.metadata.sqlite import SqliteMetadataStore
 from neve.stores.segments.local import LocalSegmentStore
 
 _UNFINISHED: Final = "rebuilding.db"
 """What the new database is called until it is whole. Files whose names begin so are removed by the next attempt."""
+_ASIDE: Final = "replaced-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +87,7 @@ def rebuild_metadata(
         unfinished = path / _UNFINISHED
         _remove_unfinished(path)
         report, verification = _fill(store, settings, unfinished, limits, on_progress, check)
-        moved = [_moved_aside(file) for file in old]
+        moved = _moved_aside(old, store.metadata_path)
         SystemFileOperations().rename(str(unfinished), str(store.metadata_path))
         SystemFileOperations().sync_directory(str(path))
     return Rebuilt(report=report, verification=verification, moved_aside=moved)
@@ -209,10 +212,33 @@ def _remove_unfinished(path: Path) -> None:
         file.unlink()
 
 
-def _moved_aside(file: Path) -> Path:
-    """Give a file of the old database a name that nothing reads; return it."""
-    number = 1
-    while (aside := file.with_name(f"replaced-{number}-{file.name}")).exists():
-        number += 1
-    file.rename(aside)
-    return aside
+def _moved_aside(old: Sequence[Path], database: Path) -> Sequence[Path]:
+    """Give the files of the old database names that nothing reads; return them.
+
+    All of them get one number: a database that SQLite opens beside the log of another one is damaged by it. The log goes
+    first and the note that it is needed last, so that nobody starts with a part of them if this is killed in between.
+    """
+    number = _number_aside(old, database)
+    order = {f"{database.name}{LOG_SUFFIX}": 0, f"{database.name}{SUFFIX}": 2}
+    moved = []
+    for file in sorted(old, key=lambda file: order.get(file.name, 1)):
+        aside = _aside(file, number)
+        file.rename(aside)
+        moved.append(aside)
+    return moved
+
+
+def _number_aside(old: Sequence[Path], database: Path) -> int:
+    """Return a number that no other database's files have; that of files whose moving was interrupted, if it was."""
+    used = [
+        int(found[1])
+        for file in database.parent.glob(f"{_ASIDE}*")
+        if (found := re.fullmatch(f"{_ASIDE}([0-9]+)-{re.escape(database.name)}.*", file.name, re.ASCII))
+    ]
+    last = max(used, default=0)
+    is_taken = any(_aside(file, last).exists() for file in (database, *old))
+    return last + 1 if is_taken or not last else last
+
+
+def _aside(file: Path, number: int) -> Path:
+    return file.with_name(f"{_ASIDE}{number}-{file.name}")

@@ -46,6 +46,37 @@ def test_a_copy_made_beside_a_server_restores_what_there_was_then_and_rebuilding
     assert list(bytes_of(owner, since)) == list(range(70))
 
 
+def test_what_was_written_before_and_after_an_older_copy_was_put_back_comes_together_by_rebuilding(
+    make_server: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    server = make_server(**QUIET)
+    owner, copy = People(server).root, tmp_path / "copy.db"
+    first = uploaded(owner, {0: filled(1)})
+    assert neve("backup-metadata", server.directory, copy).returncode == 0
+    since = [uploaded(owner, {0: filled(2), number: filled(3 + number)}) for number in (1, 2)]
+    wanted = {snapshot_id: bytes_of(owner, snapshot_id) for snapshot_id in (first, *since)}
+    server.terminate()
+    lose_the_database(server.directory)
+    shutil.copy(copy, server.directory / "metadata.db")
+
+    # The database counts on from where it was: these get keys that those have.
+    server.start()
+    after = [uploaded(owner, {0: filled(2), number: filled(7 + number)}) for number in (1, 2, 3)]
+    wanted |= {snapshot_id: bytes_of(owner, snapshot_id) for snapshot_id in after}
+    server.terminate()
+
+    rebuilt = neve("rebuild", server.directory, "--replace")
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    for _ in range(2):
+        assert neve("gc", server.directory, "--at-once", "--yes").returncode == 0
+        server.start()
+        newest = uploaded(owner, {0: filled(99)})
+        wanted[newest] = bytes_of(owner, newest)
+        assert {snapshot_id: bytes_of(owner, snapshot_id) for snapshot_id in wanted} == wanted
+        server.terminate()
+        assert neve("rebuild", server.directory, "--replace").returncode == 0, "the archive has the new keys"
+
+
 def test_a_store_that_nobody_serves_is_copied_as_well(
     make_server: Callable[..., ServerProcess], tmp_path: Path
 ) -> None:

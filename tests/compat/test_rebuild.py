@@ -6,10 +6,11 @@ What clients and operators are told is written down before the loss and asked ag
 import hashlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,38 @@ def test_a_rebuilding_asks_before_it_replaces_a_database_and_keeps_the_old_one(
     assert (server.directory / "replaced-1-metadata.db").read_bytes() == old
     server.start()
     assert list(bytes_of(People(server).root, snapshot_id)) == [0]
+
+
+def test_a_database_that_is_moved_aside_keeps_its_log_and_no_other_one_gets_it(
+    make_server: Callable[..., ServerProcess],
+) -> None:
+    server = make_server(**QUIET)
+    owner = People(server).root
+    server.terminate()
+    assert neve("rebuild", server.directory, "--replace").returncode == 0, "an old database without a log"
+    server.start()
+    unfinished = owner.client("ebs").start_snapshot(VolumeSize=1)["SnapshotId"]
+    server.kill()
+
+    assert neve("rebuild", server.directory, "--replace").returncode == 0
+    aside = sorted(server.directory.glob("replaced-*"))
+    assert [file.name for file in aside if file.name.startswith("replaced-1-")] == ["replaced-1-metadata.db"]
+    assert server.directory / "replaced-2-metadata.db-wal" in aside
+    with closing(sqlite3.connect(server.directory / "replaced-2-metadata.db")) as database:
+        (found,) = database.execute("SELECT snapshot_id FROM snapshot")
+    assert found == (unfinished,)
+
+
+def test_files_of_a_database_whose_moving_was_interrupted_come_together_again(
+    make_server: Callable[..., ServerProcess],
+) -> None:
+    server = make_server(**QUIET)
+    owner = People(server).root
+    owner.client("ebs").start_snapshot(VolumeSize=1)
+    server.kill()
+    (server.directory / "metadata.db-wal").rename(server.directory / "replaced-3-metadata.db-wal")
+    assert neve("rebuild", server.directory, "--replace").returncode == 0
+    assert (server.directory / "replaced-3-metadata.db").exists()
 
 
 def test_a_rebuilding_while_a_server_runs_is_refused(server: ServerProcess) -> None:

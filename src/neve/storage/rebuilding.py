@@ -7,6 +7,9 @@ Nothing is believed that does not open under the master key or hang together: an
 left out, with what needs it. Entries of segment tables are under nobody's key; what they say is a place to look, and
 whoever reads there proves what is found. Where two segments have the same chunk, the copy that proves right is taken.
 Snapshots that were not completed are not in the archive: they are gone, and with them what was written to them.
+
+Where an older database was put back and worked with, the archive has snapshots of both: two of them may have one key,
+which means nothing outside of a database. The later one gets another.
 """
 
 from collections.abc import Iterator, Mapping
@@ -43,6 +46,7 @@ from neve.stores.segments.contract import SegmentStore
 _PAGE_NAMES: Final = 1_000
 _NAMED_MAX: Final = 1_000
 """Left-out objects and segments that are named one by one: whoever lost more needs no list."""
+_PAGE_BITS: Final = 10
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,6 +66,14 @@ class RebuildReport:
         self.left_out_count += 1
         if len(self.left_out) < _NAMED_MAX:
             self.left_out.append(what)
+
+
+@dataclass(frozen=True, slots=True)
+class _Owners:
+    """Who was restored so far and may have something."""
+
+    accounts: set[str]
+    domains: set[int]
 
 
 class Rebuilder:
@@ -101,33 +113,44 @@ class Rebuilder:
         self, report: RebuildReport, on_progress: OnProgress, check: Check
     ) -> Iterator[ArchivedRecord]:
         """Yield every record that opens and whose owner did, in the order to restore them."""
-        accounts: set[str] = set()
-        domains: set[int] = set()
+        owners = _Owners(accounts=set(), domains=set())
+        keys = _KeysTaken()
+        again: list[ArchiveName] = []
         for kind in ARCHIVE_ORDER:
             report.restored[kind] = 0
             for name in archived_names(self._archive, kind):
                 check()
-                record = self._record(name, report)
+                record = self._owned_record(name, owners, report)
                 if record is None:
                     continue
-                missing = _missing_owner(record, accounts, domains)
-                if missing:
-                    report.leave_out(f"{kind} {name.name}: {missing} could not be restored")
+                if kind is ArchiveKind.SNAPSHOT and not keys.take(_snapshot_key(record)):
+                    again.append(name)
                     continue
-                if kind is ArchiveKind.ACCOUNT:
-                    accounts.add(name.name)
-                elif kind is ArchiveKind.DOMAIN:
-                    domains.add(int(name.name))
                 yield record
-                report.restored[kind] += 1
-                on_progress(
-                    Progress(
-                        phase=f"restoring {kind} records",
-                        done=report.restored[kind],
-                        total=0,
-                        unit=Unit.SNAPSHOTS,
-                    )
-                )
+                _count(report, kind, on_progress)
+        for name in again:
+            check()
+            record = self._owned_record(name, owners, report)
+            if record is not None:
+                yield _with_key(record, keys.next())
+                _count(report, name.kind, on_progress)
+
+    def _owned_record(
+        self, name: ArchiveName, owners: _Owners, report: RebuildReport
+    ) -> ArchivedRecord | None:
+        """Return a record if it opens and its owner did; what is not returned, the report has."""
+        record = self._record(name, report)
+        if record is None:
+            return None
+        missing = _missing_owner(record, owners)
+        if missing:
+            report.leave_out(f"{name.kind} {name.name}: {missing} could not be restored")
+            return None
+        if name.kind is ArchiveKind.ACCOUNT:
+            owners.accounts.add(name.name)
+        elif name.kind is ArchiveKind.DOMAIN:
+            owners.domains.add(int(name.name))
+        return record
 
     def _record(self, name: ArchiveName, report: RebuildReport) -> ArchivedRecord | None:
         try:
@@ -199,15 +222,57 @@ class Rebuilder:
                     self._metadata.mark_bad(domain_key, known.chunk_id)
 
 
-def _missing_owner(record: ArchivedRecord, accounts: set[str], domains: set[int]) -> str:
+class _KeysTaken:
+    """Keys of snapshots that were restored: a bit for each, for they lie close together and may be many."""
+
+    def __init__(self) -> None:
+        self._pages: dict[int, int] = {}
+        self._newest = 0
+
+    def take(self, key: int) -> bool:
+        """Note a key; return False if it was noted before."""
+        page, bit = key >> _PAGE_BITS, 1 << (key & ((1 << _PAGE_BITS) - 1))
+        known = self._pages.get(page, 0)
+        self._pages[page] = known | bit
+        self._newest = max(self._newest, key)
+        return not known & bit
+
+    def next(self) -> int:
+        """Return a key above all others, and take it."""
+        self._newest += 1
+        return self._newest
+
+
+def _count(report: RebuildReport, kind: ArchiveKind, on_progress: OnProgress) -> None:
+    report.restored[kind] += 1
+    on_progress(
+        Progress(phase=f"restoring {kind} records", done=report.restored[kind], total=0, unit=Unit.SNAPSHOTS)
+    )
+
+
+def _snapshot_key(record: ArchivedRecord) -> int:
+    (row,) = record.tables["snapshot"]
+    key = row["snapshot_key"]
+    if not isinstance(key, int):
+        raise StoreUnusable(f"the archived record snapshot/{record.name.name} says that its key is {key!r}")
+    return key
+
+
+def _with_key(record: ArchivedRecord, key: int) -> ArchivedRecord:
+    """Return a snapshot's record under another key: all of its tables name it by that."""
+    tables = {table: [{**row, "snapshot_key": key} for row in rows] for table, rows in record.tables.items()}
+    return ArchivedRecord(name=record.name, tables=tables)
+
+
+def _missing_owner(record: ArchivedRecord, owners: _Owners) -> str:
     """Return who a record needs and is not there; empty if nobody is missing."""
     kind = record.name.kind
     if kind in {ArchiveKind.STORE, ArchiveKind.ACCOUNT}:
         return ""
     first = {ArchiveKind.DOMAIN: "domain", ArchiveKind.KEY: "kms_key", ArchiveKind.SNAPSHOT: "snapshot"}[kind]
     (row,) = record.tables[first]
-    if row["account_id"] not in accounts:
+    if row["account_id"] not in owners.accounts:
         return f"account {row['account_id']!s}"
-    if kind is ArchiveKind.SNAPSHOT and row["domain_key"] not in domains:
+    if kind is ArchiveKind.SNAPSHOT and row["domain_key"] not in owners.domains:
         return f"domain {row['domain_key']!s}"
     return ""
