@@ -445,7 +445,7 @@ def open_archive(arguments: argparse.Namespace) -> Archive:
         return Archive(store, Path(arguments.master_key).read_text(encoding="ascii"))
     if "NEVE_MASTER_KEY" in os.environ:
         return Archive(store, os.environ["NEVE_MASTER_KEY"])
-    if isinstance(store, Folder):
+    if isinstance(store, Folder) and (store.root / "master.key").exists():
         return Archive(store, (store.root / "master.key").read_text(encoding="ascii"))
     raise Unusable("say where the master key is: --master-key FILE, or NEVE_MASTER_KEY in the environment")
 

@@ -21,7 +21,7 @@ def test_a_copy_made_beside_a_server_restores_what_there_was_then_and_rebuilding
     made = neve("backup-metadata", server.directory, copy)
     assert made.returncode == 0, made.stderr
     assert copy.stat().st_mode & 0o777 == 0o600
-    assert neve("backup-metadata", server.directory, copy).returncode != 0, "it is there already"
+    assert neve("backup-metadata", server.directory, copy).returncode == 4, "it is there already"
 
     # As many commits as there are names reserved ahead: the copy must not take what is written under them for cancelled.
     since = uploaded(owner, {index: filled(index + 3) for index in range(70)})

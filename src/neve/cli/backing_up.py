@@ -1,5 +1,6 @@
 """`neve backup-metadata`: a copy of a store's database."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 from neve.cli.administering import DirectoryArgument, administering, plain
 from neve.cli.client_options import QuietOption, interruptible
 from neve.cli.client_progress import sized
+from neve.cli.exit_codes import CommandFailed, ExitCode
 from neve.cli.output import OutputFormat, OutputOption, result, result_json
 from neve.cli.task_progress import task_reporter
 from neve.cli.tasks import awaited
@@ -46,6 +48,8 @@ def back_up_metadata(
       130  interrupted; nothing is left
     """
     with administering(directory) as administrator, interruptible():
+        if os.path.lexists(file):
+            raise CommandFailed(f"{file} is there already: name a file that is not", ExitCode.STORE_UNUSABLE)
         reporter = task_reporter(quiet=quiet)
         try:
             outcome = awaited(administrator, BackUpMetadata(path=str(file.absolute())), reporter).outcome

@@ -86,7 +86,7 @@ def collect(
     elif found.dry_run:
         _foretell(found)
     else:
-        _show(found)
+        _show(found, at_once=at_once)
     _warn(found)
     if found.missing:
         raise CommandFailed(
@@ -101,7 +101,7 @@ def _foretell(found: CollectionOutcome) -> None:
     result(f"{sized(found.bytes_deleted)} in {found.segments_deleted} segments would be free now.")
 
 
-def _show(found: CollectionOutcome) -> None:
+def _show(found: CollectionOutcome, *, at_once: bool) -> None:
     result(f"{found.undos_closed} deletions became final.")
     result(f"{found.chunks_dropped} chunks ({sized(found.bytes_dropped)}) were let go.")
     if found.segments_rewritten:
@@ -109,10 +109,13 @@ def _show(found: CollectionOutcome) -> None:
             f"{found.segments_rewritten} segments were rewritten, {sized(found.bytes_rewritten)} of them kept."
         )
     if found.segments_condemned:
+        when = "they are freed when `condemned_keep_s` is over"
+        if at_once:
+            when = "what of them is not free yet goes with the next --at-once"
         waiting = (
             f"{sized(found.bytes_condemned)} in {found.segments_condemned} segments are not needed any more"
         )
-        result(f"{waiting}; they are freed when `condemned_keep_s` is over.")
+        result(f"{waiting}; {when}.")
     result(f"{sized(found.bytes_deleted)} in {found.segments_deleted} segments are free.")
 
 

@@ -214,7 +214,7 @@ def download(
       1    the target cannot be written, or a block stays damaged
       2    wrong usage, or AWS settings that are missing or cannot be used
       3    the service refuses: no permission, no such snapshot, not completed
-      5    the service cannot be reached or is too busy
+      5    the service cannot be reached, is too busy, or cannot give a block: neve answers so for a damaged one
       130  interrupted
     """
     service = Service(endpoint_url=endpoint_url, profile=profile, region=region)

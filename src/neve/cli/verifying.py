@@ -87,8 +87,8 @@ def verify(
         _show(found, outcome)
     if outcome.findings or outcome.touched:
         raise CommandFailed(
-            f"{outcome.findings} findings, {outcome.touched} snapshots touched: `neve repair` mends what still is somewhere, "
-            "docs/operations.md says what else there is to do.",
+            f"{outcome.findings} findings, {outcome.touched} snapshots touched: `neve repair` mends what still is somewhere "
+            "and is needed, docs/operations.md says what else there is to do.",
             ExitCode.FOUND,
         )
 

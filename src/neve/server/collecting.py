@@ -93,7 +93,7 @@ def _summary(found: CollectionReport) -> str:
         return "another one took its place"
     return (
         f"let go of {found.chunks_dropped} chunks, freed {found.bytes_deleted} bytes, "
-        f"{found.bytes_condemned} bytes wait to go"
+        f"{found.bytes_condemned} bytes became unneeded"
     )
 
 

@@ -176,7 +176,8 @@ class SqliteDatabase:
         self._idle_readers: list[apsw.Connection] = []
         if not path.exists():
             raise StoreUnusable(
-                f"there is no metadata at {path}: if there was a store here, bring its database back from a copy"
+                f"there is no metadata at {path}: if there was a store here, bring its database back from a copy, "
+                "or make it again with `neve rebuild`"
             )
         self._witness = LogWitness(path)
         self._witness.check()
