@@ -161,6 +161,13 @@ class TestWhatIsLost:
         assert neve_read.main([str(store), "list"]) == neve_read.UNUSABLE
         assert "Is the key given, " in capsys.readouterr().err
 
+    def test_where_the_key_is_missing_it_is_said_how_to_give_it(
+        self, store: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (store / "master.key").unlink()
+        assert neve_read.main([str(store), "list"]) == neve_read.UNUSABLE
+        assert "--master-key FILE" in capsys.readouterr().err
+
     @pytest.mark.parametrize("folder", ["archive", "segments"])
     def test_half_a_store_is_no_store(self, store: Path, snapshot_id: str, folder: str) -> None:
         shutil.rmtree(store / folder)

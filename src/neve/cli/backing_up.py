@@ -1,6 +1,5 @@
 """`neve backup-metadata`: a copy of a store's database."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +8,6 @@ import typer
 from neve.cli.administering import DirectoryArgument, administering, plain
 from neve.cli.client_options import QuietOption, interruptible
 from neve.cli.client_progress import sized
-from neve.cli.exit_codes import CommandFailed, ExitCode
 from neve.cli.output import OutputFormat, OutputOption, result, result_json
 from neve.cli.task_progress import task_reporter
 from neve.cli.tasks import awaited
@@ -29,8 +27,9 @@ def back_up_metadata(
     A server may be running, and writes go on meanwhile. For a backup of the store: first this, then `segments/` and `archive/`,
     file by file, in any order and while the server runs. What is in the copy is in those files, as long as no collection
     deletes bytes in between (`condemned_keep_s` is the time there is). To restore, put everything back, the copy as
-    `metadata.db`, and the master key. What was written after the copy was made is not in it; where that matters,
-    `neve rebuild --replace` makes the database from the other two, which have every completed snapshot.
+    `metadata.db`, and the master key. If anything was written after the copy was made, run `neve rebuild --replace` before the
+    server starts: it makes the database from the other two, which have every completed snapshot. A server that wrote with a
+    database older than those would write over what they have of newer keys.
 
     The server makes the copy: the path must be one that it may write.
 
@@ -48,8 +47,6 @@ def back_up_metadata(
       130  interrupted; nothing is left
     """
     with administering(directory) as administrator, interruptible():
-        if os.path.lexists(file):
-            raise CommandFailed(f"{file} is there already: name a file that is not", ExitCode.STORE_UNUSABLE)
         reporter = task_reporter(quiet=quiet)
         try:
             outcome = awaited(administrator, BackUpMetadata(path=str(file.absolute())), reporter).outcome

@@ -113,17 +113,11 @@ class Archiver:
         Raises:
             StoreError
         """
-        records = self._metadata.archive
-        expected = _expected_snapshots(self._metadata)
-        next_expected = next(expected, None)
         for name in archived_names(self._store, ArchiveKind.SNAPSHOT):
             check()
-            while next_expected is not None and next_expected < name.name:
-                next_expected = next(expected, None)
-            if name.name == next_expected:
-                continue
             snapshot_id = SnapshotId(name.name)
-            if not records.accounts_for(snapshot_id) and self._is_there(name):
+            # In this order: what is settled, and so is not accounted for any more, is gone from the archive by then.
+            if not self._metadata.archive.accounts_for(snapshot_id) and self._is_there(name):
                 yield snapshot_id
 
     def _is_there(self, name: ArchiveName) -> bool:
@@ -196,14 +190,6 @@ def archived_names(store: ArchiveStore, kind: ArchiveKind) -> Iterator[ArchiveNa
         yield from (ArchiveName(kind, name) for name in names)
         if len(names) < _PAGE_NAMES:
             return
-        after = names[-1]
-
-
-def _expected_snapshots(metadata: MetadataStore) -> Iterator[str]:
-    """Yield the ids of the snapshots that the archive is to have, ascending."""
-    after: str | None = None
-    while names := metadata.archive.names(ArchiveKind.SNAPSHOT, after=after, limit=_PAGE_NAMES):
-        yield from names
         after = names[-1]
 
 

@@ -46,7 +46,6 @@ from neve.stores.segments.contract import SegmentStore
 _PAGE_NAMES: Final = 1_000
 _NAMED_MAX: Final = 1_000
 """Left-out objects and segments that are named one by one: whoever lost more needs no list."""
-_PAGE_BITS: Final = 10
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,7 +113,7 @@ class Rebuilder:
     ) -> Iterator[ArchivedRecord]:
         """Yield every record that opens and whose owner did, in the order to restore them."""
         owners = _Owners(accounts=set(), domains=set())
-        keys = _KeysTaken()
+        keys: set[int] = set()
         again: list[ArchiveName] = []
         for kind in ARCHIVE_ORDER:
             report.restored[kind] = 0
@@ -123,16 +122,19 @@ class Rebuilder:
                 record = self._owned_record(name, owners, report)
                 if record is None:
                     continue
-                if kind is ArchiveKind.SNAPSHOT and not keys.take(_snapshot_key(record)):
-                    again.append(name)
-                    continue
+                if kind is ArchiveKind.SNAPSHOT:
+                    if (key := _snapshot_key(record)) in keys:
+                        again.append(name)
+                        continue
+                    keys.add(key)
                 yield record
                 _count(report, kind, on_progress)
-        for name in again:
+        newest = max(keys, default=0)
+        for number, name in enumerate(again, start=1):
             check()
             record = self._owned_record(name, owners, report)
             if record is not None:
-                yield _with_key(record, keys.next())
+                yield _with_key(record, newest + number)
                 _count(report, name.kind, on_progress)
 
     def _owned_record(
@@ -220,27 +222,6 @@ class Rebuilder:
             for known in self._metadata.chunks(domain_key, chunk_ids).values():
                 if self._prover.look(known).verdict is Verdict.DAMAGED:
                     self._metadata.mark_bad(domain_key, known.chunk_id)
-
-
-class _KeysTaken:
-    """Keys of snapshots that were restored: a bit for each, for they lie close together and may be many."""
-
-    def __init__(self) -> None:
-        self._pages: dict[int, int] = {}
-        self._newest = 0
-
-    def take(self, key: int) -> bool:
-        """Note a key; return False if it was noted before."""
-        page, bit = key >> _PAGE_BITS, 1 << (key & ((1 << _PAGE_BITS) - 1))
-        known = self._pages.get(page, 0)
-        self._pages[page] = known | bit
-        self._newest = max(self._newest, key)
-        return not known & bit
-
-    def next(self) -> int:
-        """Return a key above all others, and take it."""
-        self._newest += 1
-        return self._newest
 
 
 def _count(report: RebuildReport, kind: ArchiveKind, on_progress: OnProgress) -> None:

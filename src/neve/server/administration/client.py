@@ -51,7 +51,7 @@ class RunningServer:
         """Ask, and return the answer.
 
         Raises:
-            AdministrationRefused, StoreUnavailable, Misunderstood: as the server says, or does not.
+            AdministrationRefused, StoreUnavailable, StoreUnusable, Misunderstood: as the server says, or does not.
             NobodyListens, NotLetIn: nothing was asked.
         """
         line = protocol.request_line(request)

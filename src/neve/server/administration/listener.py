@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 from neve import limits
 from neve.clock import Clock
-from neve.errors import StoreError
+from neve.errors import StoreError, StoreUnusable
 from neve.events import AdministrationAnswered, AdministrationFailed, Report, trace_of
 from neve.server.administration import protocol
 from neve.server.administration.addresses import address_in
@@ -126,7 +126,8 @@ class AdministrationListener:
             return protocol.refusal_line(refused), request, refused.why.value
         except StoreError as error:
             self._report(AdministrationFailed(error=f"{type(error).__name__}: {error}"))
-            return protocol.failure_line(str(error)), request, "failed"
+            unusable = isinstance(error, StoreUnusable)
+            return protocol.failure_line(str(error), unusable=unusable), request, "failed"
         except Exception as error:  # noqa: BLE001 - the thread must outlive whatever it is
             trace = trace_of(error)
             self._report(AdministrationFailed(error=f"{type(error).__name__}: {error}", trace=trace))

@@ -13,7 +13,7 @@ from typing import Any, Final, Union, cast
 import msgspec
 
 from neve import __version__, limits
-from neve.errors import NeveError, StoreUnavailable
+from neve.errors import NeveError, StoreUnavailable, StoreUnusable
 from neve.server.administration import messages, messages_keys, messages_tasks, messages_upkeep
 from neve.server.administration.messages import (
     AdministrationRefused,
@@ -42,6 +42,8 @@ class _Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     answer: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     refused: _Refusal | None = None
     failed: str = ""
+    unusable: bool = False
+    """Whether what failed is of no use until somebody does something: trying again changes nothing."""
 
 
 class Misunderstood(NeveError):
@@ -104,9 +106,9 @@ def refusal_line(refused: AdministrationRefused) -> bytes:
     return msgspec.json.encode(_Reply(refused=_Refusal(refused.why, str(refused)))) + b"\n"
 
 
-def failure_line(sentence: str) -> bytes:
-    """Return the line that says that the server could not do its part."""
-    return msgspec.json.encode(_Reply(failed=sentence)) + b"\n"
+def failure_line(sentence: str, *, unusable: bool = False) -> bytes:
+    """Return the line that says that the server could not do its part, and cannot until somebody acts if `unusable`."""
+    return msgspec.json.encode(_Reply(failed=sentence, unusable=unusable)) + b"\n"
 
 
 def answer_from(line: bytes, request: Request[Answer]) -> Answer:
@@ -114,7 +116,7 @@ def answer_from(line: bytes, request: Request[Answer]) -> Answer:
 
     Raises:
         AdministrationRefused: the line says so.
-        StoreUnavailable: the line says that the server could not do its part.
+        StoreUnavailable, StoreUnusable: the line says that the server could not do its part.
         Misunderstood: the line holds no answer.
     """
     try:
@@ -122,7 +124,7 @@ def answer_from(line: bytes, request: Request[Answer]) -> Answer:
         if reply.refused is not None:
             raise AdministrationRefused(reply.refused.why, reply.refused.message)
         if reply.failed:
-            raise StoreUnavailable(reply.failed)
+            raise (StoreUnusable if reply.unusable else StoreUnavailable)(reply.failed)
         if reply.answer is msgspec.UNSET:
             raise msgspec.DecodeError("it has no answer")
         return cast("Answer", msgspec.json.decode(reply.answer, type=answer_type(type(request))))

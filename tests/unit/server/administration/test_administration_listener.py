@@ -12,7 +12,7 @@ import pytest
 from fix_administration import Office
 from fix_logs import Journal
 from neve.clock import SystemClock
-from neve.errors import StoreFull, StoreUnavailable
+from neve.errors import StoreError, StoreFull, StoreUnavailable, StoreUnusable
 from neve.events import AdministrationAnswered, AdministrationFailed
 from neve.limits import MIB
 from neve.server.administration import protocol
@@ -181,19 +181,20 @@ def test_a_server_that_stops_waits_for_nobody_who_says_nothing(
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "said", "raised"),
     [
-        (StoreFull("no room for the metadata"), "no room for the metadata"),
-        (ZeroDivisionError("a secret"), "something nobody expected"),
+        (StoreFull("no room for the metadata"), "no room for the metadata", StoreUnavailable),
+        (StoreUnusable("it is there already"), "it is there already", StoreUnusable),
+        (ZeroDivisionError("a secret"), "something nobody expected", StoreUnavailable),
     ],
 )
 def test_what_fails_is_told_there_and_logged_here(
-    tmp_path: Path, journal: Journal, error: Exception, said: str
+    tmp_path: Path, journal: Journal, error: Exception, said: str, raised: type[StoreError]
 ) -> None:
     journal.announce(AdministrationFailed.name)
     with listening(tmp_path, Failing(error), journal):
         for _ in range(2):
-            with pytest.raises(StoreUnavailable, match=said) as caught:
+            with pytest.raises(raised, match=said) as caught:
                 RunningServer(tmp_path, CLOCK).ask(ListUsers())
             assert "secret" not in str(caught.value)
 
