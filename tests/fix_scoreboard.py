@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-FIGURES = "NEVE_FIGURES"
+# None begins with NEVE_: neve takes those for settings, and refuses one it does not know.
+FIGURES = "TEST_FIGURES"
 """Names the file that figures are appended to, if anybody wants them."""
-FULL = "NEVE_FULL_SIZE"
+FULL = "TEST_FULL_SIZE"
 """Set to 1 for the long form of each row."""
 
 Figure = Callable[[str], None]

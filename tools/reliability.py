@@ -86,7 +86,7 @@ def run(row: Row, *, full: bool) -> Result:
                 *files,
             ],
             cwd=ROOT,
-            env={**os.environ, "NEVE_FIGURES": str(figures), "NEVE_FULL_SIZE": "1" if full else "0"},
+            env={**os.environ, "TEST_FIGURES": str(figures), "TEST_FULL_SIZE": "1" if full else "0"},
             capture_output=True,
             text=True,
             check=False,

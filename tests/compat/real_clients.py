@@ -31,7 +31,7 @@ INSTALL_S_MAX = 90
 
 Environment = Mapping[str, str]
 
-_COLDSNAP = os.environ.get("NEVE_TEST_COLDSNAP", "")
+_COLDSNAP = os.environ.get("TEST_COLDSNAP", "")
 """Where coldsnap is, if not on PATH. Read before a test takes this process's own variables away."""
 
 
@@ -276,7 +276,7 @@ class Coldsnap:
     def __init__(self, environment: Environment) -> None:
         name = _COLDSNAP or shutil.which("coldsnap", path=environment["PATH"])
         if name is None:
-            raise Missing("coldsnap is not on PATH and NEVE_TEST_COLDSNAP not set (cargo install coldsnap)")
+            raise Missing("coldsnap is not on PATH and TEST_COLDSNAP not set (cargo install coldsnap)")
         self._coldsnap = Program([name], environment)
 
     def version(self) -> str:

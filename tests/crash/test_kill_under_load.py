@@ -1,6 +1,6 @@
 """kill -9 under load, again and again, on one store: nothing acknowledged is lost, nothing completed changes.
 
-    NEVE_KILLS=100 make test-all ARGS="-n 0 -k under_load"
+    TEST_KILLS=100 make test-all ARGS="-n 0 -k under_load"
 
 Collections run all the time, so that kills fall into them as well. See crash/campaign.py for what a round is.
 """
@@ -20,8 +20,8 @@ from neve.testing.server import ServerProcess
 
 KILLS_FULL = 150
 """Of each of two campaigns in the long form."""
-KILLS = int(os.environ.get("NEVE_KILLS", "0"))
-SEED = os.environ.get("NEVE_KILLS_SEED", "") or str(time.time_ns())
+KILLS = int(os.environ.get("TEST_KILLS", "0"))
+SEED = os.environ.get("TEST_KILLS_SEED", "") or str(time.time_ns())
 
 
 @pytest.fixture

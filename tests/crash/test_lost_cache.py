@@ -25,7 +25,7 @@ from neve.testing.server import REGION, ServerProcess
 ROUNDS = 2
 ROUNDS_FULL = 50
 """Of each of two readings of what a directory's sync is for."""
-SEED = os.environ.get("NEVE_KILLS_SEED", "") or str(time.time_ns())
+SEED = os.environ.get("TEST_KILLS_SEED", "") or str(time.time_ns())
 
 OnLosingDisk = Callable[[Names], AbstractContextManager[tuple[ServerProcess, LosingDisk]]]
 

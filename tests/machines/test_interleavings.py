@@ -1,6 +1,6 @@
 """The real code of puts, completions, deletions and collections of two servers, interleaved by seeds; row 11.
 
-A failure has its seed and its last steps in its notes. NEVE_INTERLEAVING=seed repeats just that one.
+A failure has its seed and its last steps in its notes. TEST_INTERLEAVING=seed repeats just that one.
 """
 
 import os
@@ -22,7 +22,7 @@ from neve.testing.memory_segments import MemorySegmentStore
 from neve.testing.metadata_machine import MEMORY_FOLDER
 from neve.testing.world import Stores
 
-ONE_SEED = "NEVE_INTERLEAVING"
+ONE_SEED = "TEST_INTERLEAVING"
 
 
 class SqliteAndMemory:

@@ -31,7 +31,7 @@ def run_row(number: int, bug: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, *files_of(row)],
         cwd=ROOT,
-        env={**os.environ, "PLANTED_BUG": bug, "PYTHONPATH": str(PLANTED), "NEVE_FULL_SIZE": "0"},
+        env={**os.environ, "PLANTED_BUG": bug, "PYTHONPATH": str(PLANTED), "TEST_FULL_SIZE": "0"},
         capture_output=True,
         text=True,
         check=False,
